@@ -1,0 +1,430 @@
+"""The configuration of a fleet: typed, strict, and the only home of defaults.
+
+`load(path)` reads a fleet.yaml. Relative paths in it are taken from the folder it lies in. Each stage receives its own
+section and nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import re
+import zoneinfo
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pipeline.errors import ConfigError
+from pipeline.types import COCO_CLASSES, TRAFFIC_CLASSES
+
+Point = tuple[float, float]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are refused, values cannot change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LineConfig(Section):
+    """A counting line. Seen from `points[0]` towards `points[1]`, `forward` is crossing from left to right as drawn
+    in the picture (y down), so a line drawn from the top of the picture to its bottom counts leftward as forward."""
+
+    name: Identifier
+    points: tuple[Point, Point] = Field(description="two ends, picture pixels")
+    forward: str = Field("forward", min_length=1, description="name of the direction left to right of the line")
+    backward: str = Field("backward", min_length=1, description="name of the other direction")
+
+    @model_validator(mode="after")
+    def _two_places(self) -> LineConfig:
+        if self.points[0] == self.points[1]:
+            raise ValueError("the two ends are the same point; give two different points")
+        if self.forward == self.backward:
+            raise ValueError(f"both directions are called {self.forward!r}; give them different names")
+        return self
+
+
+class ZoneConfig(Section):
+    """An area of the picture in which dwell time is measured."""
+
+    name: Identifier
+    polygon: tuple[Point, ...] = Field(min_length=3, description="corners in order, picture pixels")
+
+
+class MotionConfig(Section):
+    """The `motion` detector. Sizes in metres hold where the camera has a homography, pixels elsewhere."""
+
+    background_frames: int = Field(
+        40, ge=1, description="frames spread over a segment from which its background is taken"
+    )
+    difference_threshold: float = Field(20.0, gt=0, description="colour distance from the background, 8-bit levels")
+    person_max_width_m: float = Field(1.3, gt=0, description="a box whose footprint is wider is a vehicle")
+    person_max_width_px: float = Field(60.0, gt=0, description="the same where the camera has no homography")
+    min_height_px: float = Field(10.0, gt=0, description="smaller blobs are noise")
+
+
+class DetectorConfig(Section):
+    """Which detector, and what is kept of what it says.
+
+    `use` is one of `motion`, `torchvision:<model>`, `onnx:<file>`, `detections:<file>`; in the last, `{camera}` and
+    `{segment}` stand for the camera's id and the segment's file name without its ending.
+    """
+
+    use: str = "motion"
+    weights: Path | None = Field(None, description="state dict for torchvision:<model>; its own download otherwise")
+    classes: tuple[str, ...] = TRAFFIC_CLASSES
+    score_threshold: Share = 0.5
+    score_threshold_by_class: dict[str, Share] = {}
+    nms_iou: Share = 0.45
+    nms_iou_by_class: dict[str, Share] = {}
+    motion: MotionConfig = MotionConfig()
+
+    @field_validator("use")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return _model_name(value, bare=("motion",), prefixed=("torchvision", "onnx", "detections"))
+
+    @model_validator(mode="after")
+    def _coco(self) -> DetectorConfig:
+        for name in (*self.classes, *self.score_threshold_by_class, *self.nms_iou_by_class):
+            if name not in COCO_CLASSES:
+                raise ValueError(f"{name!r} is not a COCO class{_suggestion(name, COCO_CLASSES)}")
+        return self
+
+
+class EmbedderConfig(Section):
+    """Which appearance embedder: `stripes`, `onnx:<file>` or `torchvision:<backbone>`."""
+
+    use: str = "stripes"
+    weights: Path | None = Field(None, description="state dict for torchvision:<backbone>; its own download otherwise")
+    projection: Path | None = Field(
+        None,
+        description="fitted projection to 128 numbers (.npz); required where the model's own output is not 128 long",
+    )
+
+    @field_validator("use")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return _model_name(value, bare=("stripes",), prefixed=("torchvision", "onnx"))
+
+
+class ModelsConfig(Section):
+    """The models of the fleet."""
+
+    detector: DetectorConfig = DetectorConfig()
+    embedder: EmbedderConfig = EmbedderConfig()
+
+
+class TrackerConfig(Section):
+    """Deep SORT (Wojke, Bewley and Paulus 2017). Defaults are the reference implementation's but where a comment says."""
+
+    gate_sq: float = Field(9.4877, gt=0, description="squared Mahalanobis gate: chi-square 0.95 quantile, 4 degrees")
+    motion_weight: Share = Field(
+        0.0, description="lambda: weight of motion against appearance in the cost (paper, eq. 5)"
+    )
+    max_cosine_distance: float = Field(0.2, ge=0, le=2)
+    gallery_size: int = Field(100, ge=1, description="last features kept of a track")
+    max_iou_distance: Share = 0.7
+    max_age_frames: int = Field(30, ge=1, description="frames a confirmed track survives unseen")
+    n_init: int = Field(3, ge=1, description="consecutive matches that confirm a track")
+    max_exemplars: int = Field(8, ge=1, description="exemplar embeddings kept of a tracklet")
+
+
+class LinkConfig(Section):
+    """Two cameras between which people or vehicles travel, in either direction."""
+
+    between: tuple[Identifier, Identifier]
+    min_travel_s: float = Field(0.0, description="shortest time from leaving one to entering the other")
+    max_travel_s: float = Field(600.0, description="longest time")
+    overlapping: bool = Field(
+        False, description="the two see some of the same ground, so one object can be in both at once"
+    )
+
+    @model_validator(mode="after")
+    def _window(self) -> LinkConfig:
+        if self.between[0] == self.between[1]:
+            raise ValueError(f"between: both ends are {self.between[0]!r}; name two cameras")
+        if self.min_travel_s > self.max_travel_s:
+            raise ValueError(f"min_travel_s {self.min_travel_s} is greater than max_travel_s {self.max_travel_s}")
+        if self.min_travel_s < 0 and not self.overlapping:
+            raise ValueError("min_travel_s below 0 needs overlapping: true")
+        return self
+
+
+class IdentityConfig(Section):
+    """How tracklets of several cameras become identities."""
+
+    links: tuple[LinkConfig, ...] = Field(
+        (), description="the topology; without it any two cameras, within max_travel_s"
+    )
+    max_travel_s: float = Field(900.0, gt=0, description="window for pairs when no topology is given")
+    neighbours: int = Field(30, ge=1, description="candidates looked up per exemplar")
+    min_similarity: float | None = Field(
+        None, ge=-1, le=1, description="pairs below are never joined; without it, chosen from the night's own data"
+    )
+    min_observations: int = Field(5, ge=1, description="shorter tracklets become identities of their own")
+
+
+class ExecutionConfig(Section):
+    """How the work is spread."""
+
+    executor: Literal["ray", "local"] = "ray"
+    workers: int | None = Field(None, ge=1, description="worker processes; one per CPU (or GPU share) without it")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    gpus_per_worker: float = Field(0.0, ge=0, description="0.5 puts two workers on one GPU")
+    cpus_per_worker: float = Field(1.0, ge=0)
+    threads_per_worker: int = Field(1, ge=1, description="threads of the models inside one worker")
+    batch_size: int = Field(16, ge=1, description="frames per batch")
+    prefetch_batches: int = Field(2, ge=1, description="decoded batches waiting; bounds memory")
+    attempts: int = Field(3, ge=1, description="times a segment is tried on workers that die")
+    object_store_mib: int = Field(128, ge=80, description="memory of Ray's object store on this machine")
+
+
+class CameraConfig(Section):
+    """One camera."""
+
+    id: Identifier
+    footage: str = Field(min_length=1, description="glob or URL of video files, or of folders of images")
+    time_pattern: str | None = Field(None, description="file name with strptime codes, e.g. gate_%Y%m%d_%H%M%S.mp4")
+    time_zone: str = Field("UTC", description="IANA zone of the camera's wall clock")
+    fold: Literal[0, 1] | None = Field(
+        None, description="which of the two when a local hour is repeated: 0 the first (summer), 1 the second"
+    )
+    clock_offset_s: float = Field(0.0, description="seconds added to the camera's clock to make it right")
+    image_fps: float | None = Field(None, gt=0, description="frame rate of image folders")
+    target_fps: float | None = Field(None, gt=0, description="process at most so many frames a second")
+    homography: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]] | None = (
+        Field(None, description="picture pixels -> metres on the ground")
+    )
+    lines: tuple[LineConfig, ...] = ()
+    zones: tuple[ZoneConfig, ...] = ()
+    detector: DetectorConfig | None = Field(None, description="instead of models.detector, for this camera")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            zoneinfo.ZoneInfo(value)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            zones = sorted(zoneinfo.available_timezones())
+            raise ValueError(
+                f"{value!r} is not an IANA time zone{_suggestion(value, zones)}; write one such as Europe/Berlin"
+            ) from None
+        return value
+
+    @model_validator(mode="after")
+    def _names(self) -> CameraConfig:
+        for kind, names in (("line", [x.name for x in self.lines]), ("zone", [x.name for x in self.zones])):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"two {kind}s are called {twice[0]!r}; names must differ within a camera")
+        if self.homography is not None and abs(_determinant(self.homography)) < 1e-12:
+            raise ValueError("homography cannot be inverted; its determinant is 0")
+        return self
+
+
+class FleetConfig(Section):
+    """A whole fleet.yaml."""
+
+    fleet: Identifier = "fleet"
+    lake: str = Field("lake", min_length=1, description="folder or URL (file, s3, gs) the tables are written to")
+    models: ModelsConfig = ModelsConfig()
+    tracker: TrackerConfig = TrackerConfig()
+    identity: IdentityConfig = IdentityConfig()
+    execution: ExecutionConfig = ExecutionConfig()
+    cameras: tuple[CameraConfig, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _references(self) -> FleetConfig:
+        ids = [camera.id for camera in self.cameras]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        if twice:
+            raise ValueError(f"two cameras have the id {twice[0]!r}; ids must differ")
+        pairs = set()
+        for link in self.identity.links:
+            for name in link.between:
+                if name not in ids:
+                    raise ValueError(
+                        f"identity.links names a camera {name!r} that is not configured{_suggestion(name, ids)}"
+                    )
+            if frozenset(link.between) in pairs:
+                raise ValueError(f"identity.links has the pair {link.between[0]}, {link.between[1]} twice; keep one")
+            pairs.add(frozenset(link.between))
+        if self.execution.device == "cpu" and self.execution.gpus_per_worker > 0:
+            raise ValueError("execution: device cpu contradicts gpus_per_worker above 0; set one of them")
+        return self
+
+    def camera(self, camera_id: str) -> CameraConfig:
+        """Return a camera by id. Raises ConfigError where there is none."""
+        for camera in self.cameras:
+            if camera.id == camera_id:
+                return camera
+        ids = [camera.id for camera in self.cameras]
+        raise ConfigError(
+            f"no camera {camera_id!r} in this fleet{_suggestion(camera_id, ids)}; it has {', '.join(ids)}"
+        )
+
+    def detector_for(self, camera: CameraConfig) -> DetectorConfig:
+        """Return the detector section that applies to a camera."""
+        return camera.detector or self.models.detector
+
+
+def load(path: str | os.PathLike[str]) -> FleetConfig:
+    """Read and check a fleet.yaml; relative paths in it become absolute. Raises ConfigError, one sentence."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; `nightfleet init DIR` writes one to start from") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as text: {error}") from None
+    try:
+        raw = yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}" if mark else f"{path}"
+        raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    return parse(raw, origin=str(path), folder=path.resolve().parent)
+
+
+def parse(raw: Any, *, origin: str, folder: Path) -> FleetConfig:
+    """Check an already parsed fleet.yaml. `origin` names it in messages, `folder` is what relative paths start from."""
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{origin}: expected keys such as `cameras:` at the top, got {type(raw).__name__}")
+    try:
+        config = FleetConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {_sentence(error, raw)}") from None
+    return _absolute(config, folder)
+
+
+def digest(*sections: Any) -> str:
+    """Return a short digest of configuration sections (or plain JSON values): equal values, equal digest."""
+    plain = [s.model_dump(mode="json") if isinstance(s, BaseModel) else s for s in sections]
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML that refuses a key written twice instead of silently keeping the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is written twice", key_node.start_mark
+                )
+            if isinstance(key, str):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _sentence(error: ValidationError, raw: Any) -> str:
+    """Turn pydantic's first complaint into one sentence: key, what is wrong, what to write."""
+    first = error.errors()[0]
+    location = first["loc"]
+    key = _key(location, raw)
+    if first["type"] == "extra_forbidden":
+        section = _section_at(location[:-1])
+        known = sorted(section.model_fields) if section else []
+        return f"unknown key `{key}`{_suggestion(str(location[-1]), known)}; known here: {', '.join(known)}"
+    if first["type"] == "missing":
+        return f"`{key}` is missing; add it"
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if first["type"] == "value_error":
+        return f"`{key}`: {message}" if key else message
+    return f"`{key}`: {message}, got {_shown(first.get('input'))}"
+
+
+def _key(location: tuple, raw: Any) -> str:
+    """Write a pydantic location as the user sees it: cameras[gate].lines[bridge].points."""
+    text, here = "", raw
+    for part in location:
+        if isinstance(part, int):
+            here = here[part] if isinstance(here, (list, tuple)) and part < len(here) else None
+            name = (here.get("id") or here.get("name")) if isinstance(here, dict) else None
+            text += f"[{name if name is not None else part}]"
+        else:
+            text += f".{part}" if text else str(part)
+            here = here.get(part) if isinstance(here, dict) else None
+    return text
+
+
+def _section_at(location: tuple) -> type[Section] | None:
+    """Follow a location down the model classes to the section whose keys are meant."""
+    section: type[Section] | None = FleetConfig
+    for part in location:
+        if isinstance(part, int):
+            continue
+        if section is None or part not in section.model_fields:
+            return None
+        names = re.findall(r"\b\w+Config\b", str(section.model_fields[part].annotation))
+        section = globals().get(names[0]) if names else None
+    return section
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _suggestion(value: str, known: Any) -> str:
+    """Return ", did you mean `x`?" where a known name is close, else nothing."""
+    close = difflib.get_close_matches(value, list(known), n=1)
+    return f" (did you mean `{close[0]}`?)" if close else ""
+
+
+def _model_name(value: str, bare: tuple[str, ...], prefixed: tuple[str, ...]) -> str:
+    """Check the form of a `use:` value."""
+    if value in bare:
+        return value
+    prefix, colon, rest = value.partition(":")
+    if prefix in prefixed and colon and rest:
+        return value
+    choices = [*bare, *(f"{name}:..." for name in prefixed)]
+    raise ValueError(f"expected one of {', '.join(choices)}, got {value!r}{_suggestion(value, [*bare, *prefixed])}")
+
+
+def _determinant(m: tuple) -> float:
+    (a, b, c), (d, e, f), (g, h, i) = m
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+
+
+def is_url(location: str) -> bool:
+    """Tell whether a location names a protocol (s3://bucket/key) and not a local path."""
+    return "://" in location
+
+
+def _absolute(config: FleetConfig, folder: Path) -> FleetConfig:
+    """Resolve every relative path of the configuration from the folder of its file."""
+
+    def path(location: str) -> str:
+        return location if is_url(location) else str(folder / Path(location).expanduser())
+
+    def model(section: Any) -> Any:
+        if section is None:
+            return None
+        prefix, _, rest = section.use.partition(":")
+        update: dict[str, Any] = {}
+        if prefix in ("onnx", "detections") and rest:
+            update["use"] = f"{prefix}:{path(rest)}"
+        for key in ("weights", "projection"):
+            if getattr(section, key, None) is not None:
+                update[key] = Path(path(str(getattr(section, key))))
+        return section.model_copy(update=update)
+
+    models = ModelsConfig(detector=model(config.models.detector), embedder=model(config.models.embedder))
+    cameras = tuple(
+        camera.model_copy(update={"footage": path(camera.footage), "detector": model(camera.detector)})
+        for camera in config.cameras
+    )
+    return config.model_copy(update={"lake": path(config.lake), "models": models, "cameras": cameras})

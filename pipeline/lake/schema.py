@@ -1,0 +1,178 @@
+"""The Arrow schemas of the lake: the contract with everybody who reads it. Units stand in the field metadata."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from pipeline.types import EMBEDDING_DIM
+
+SCHEMA_VERSION = 1
+"""Raised by one whenever a table changes in a way an older reader would misread."""
+
+INSTANT = pa.timestamp("us", tz="UTC")
+VECTOR = pa.list_(pa.float32(), EMBEDDING_DIM)
+
+
+def _field(name: str, type_: pa.DataType, about: str, unit: str = "", nullable: bool = False) -> pa.Field:
+    metadata = {"description": about}
+    if unit:
+        metadata["unit"] = unit
+    return pa.field(name, type_, nullable=nullable, metadata=metadata)
+
+
+def _table(name: str, fields: list[pa.Field]) -> pa.Schema:
+    return pa.schema(fields, metadata={"nightfleet.table": name, "nightfleet.schema_version": str(SCHEMA_VERSION)})
+
+
+OBSERVATIONS = _table(
+    "observations",
+    [
+        _field("tracklet_id", pa.string(), "object in one camera"),
+        _field("camera_id", pa.string(), "camera"),
+        _field("segment_id", pa.string(), "video file the frame lies in"),
+        _field("captured_at", INSTANT, "presentation instant of the frame", "microseconds since 1970 UTC"),
+        _field("frame", pa.int32(), "index of the frame in its file, from 0"),
+        _field("class", pa.string(), "COCO class in this frame"),
+        _field("score", pa.float32(), "detector's confidence", "0 to 1"),
+        _field("x1", pa.float32(), "left edge", "pixels"),
+        _field("y1", pa.float32(), "top edge", "pixels"),
+        _field("x2", pa.float32(), "right edge", "pixels"),
+        _field("y2", pa.float32(), "bottom edge", "pixels"),
+        _field("interpolated", pa.bool_(), "true where no detection stands behind the row"),
+    ],
+)
+
+TRACKLETS = _table(
+    "tracklets",
+    [
+        _field("tracklet_id", pa.string(), "object in one camera"),
+        _field("camera_id", pa.string(), "camera"),
+        _field("segment_id", pa.string(), "segment during which the tracklet ended"),
+        _field("class", pa.string(), "COCO class with the greatest summed score"),
+        _field("started_at", INSTANT, "first box", "microseconds since 1970 UTC"),
+        _field("ended_at", INSTANT, "last box", "microseconds since 1970 UTC"),
+        _field("n_observations", pa.int32(), "boxes"),
+        _field("mean_score", pa.float32(), "mean confidence", "0 to 1"),
+        _field("entry_x", pa.float32(), "bottom centre of the first box", "pixels"),
+        _field("entry_y", pa.float32(), "bottom centre of the first box", "pixels"),
+        _field("exit_x", pa.float32(), "bottom centre of the last box", "pixels"),
+        _field("exit_y", pa.float32(), "bottom centre of the last box", "pixels"),
+        _field("embedding", VECTOR, "normalised mean of the exemplars", "unit length"),
+    ],
+)
+
+EMBEDDINGS = _table(
+    "embeddings",
+    [
+        _field("tracklet_id", pa.string(), "object in one camera"),
+        _field("camera_id", pa.string(), "camera"),
+        _field("captured_at", INSTANT, "frame it was taken from", "microseconds since 1970 UTC"),
+        _field("frame", pa.int32(), "index of that frame in its file, from 0"),
+        _field("quality", pa.float32(), "higher is better", "0 to 1"),
+        _field("embedding", VECTOR, "appearance", "unit length"),
+    ],
+)
+
+IDENTITIES = _table(
+    "identities",
+    [
+        _field("tracklet_id", pa.string(), "object in one camera"),
+        _field("identity_id", pa.string(), "one person or vehicle across cameras"),
+        _field("confidence", pa.float32(), "belief that the tracklet belongs to its identity", "0 to 1"),
+        _field("run_id", pa.string(), "digest of what the identities were made from"),
+    ],
+)
+
+CAMERAS = _table(
+    "cameras",
+    [
+        _field("camera_id", pa.string(), "camera"),
+        _field("time_zone", pa.string(), "IANA zone of its wall clock"),
+        _field("homography", pa.list_(pa.float64()), "3x3 row by row, pixels to metres", nullable=True),
+        _field("config_digest", pa.string(), "digest of the camera's section"),
+    ],
+)
+
+_DIRECTED = [
+    _field("camera_id", pa.string(), "camera"),
+    _field("line_id", pa.string(), "name of the line, unique in its camera"),
+]
+LINES = _table(
+    "lines",
+    [
+        *_DIRECTED,
+        _field("x1", pa.float64(), "first end", "pixels"),
+        _field("y1", pa.float64(), "first end", "pixels"),
+        _field("x2", pa.float64(), "second end", "pixels"),
+        _field("y2", pa.float64(), "second end", "pixels"),
+        _field("forward", pa.string(), "direction of who crosses from left to right of the line"),
+        _field("backward", pa.string(), "the other direction"),
+        _field("length_m", pa.float64(), "length on the ground where calibrated", "metres", nullable=True),
+    ],
+)
+
+ZONES = _table(
+    "zones",
+    [
+        _field("camera_id", pa.string(), "camera"),
+        _field("zone_id", pa.string(), "name of the zone, unique in its camera"),
+        _field("x", pa.list_(pa.float64()), "corners", "pixels"),
+        _field("y", pa.list_(pa.float64()), "corners", "pixels"),
+        _field("area_sqm", pa.float64(), "area on the ground where calibrated", "square metres", nullable=True),
+    ],
+)
+
+LEDGER = _table(
+    "ledger",
+    [
+        _field("segment_id", pa.string(), "unit of work"),
+        _field("camera_id", pa.string(), "camera"),
+        _field("url", pa.string(), "footage the unit was made from"),
+        _field("status", pa.string(), '"done" or "quarantined"'),
+        _field("reason", pa.string(), "why it was quarantined, else empty"),
+        _field("key", pa.string(), "digest of all the unit depends on"),
+        _field("fingerprint", pa.string(), "digest of the footage"),
+        _field("config_digest", pa.string(), "digest of the sections that shape the rows"),
+        _field("weights_digest", pa.string(), "digest of detector and embedder"),
+        _field("state_in_digest", pa.string(), "tracker state received from the segment before, else empty"),
+        _field("state_out_digest", pa.string(), "tracker state handed to the next segment, else empty"),
+        _field(
+            "started_at",
+            INSTANT,
+            "first frame; null where no clock could be read",
+            "microseconds since 1970 UTC",
+            nullable=True,
+        ),
+        _field("ended_at", INSTANT, "end of the last frame", "microseconds since 1970 UTC", nullable=True),
+        _field("clock_source", pa.string(), "where the start came from"),
+        _field("frames", pa.int64(), "frames processed"),
+        _field("detections", pa.int64(), "detections kept"),
+        _field("observations", pa.int64(), "rows written"),
+        _field("tracklets", pa.int64(), "rows written"),
+        _field("embeddings", pa.int64(), "rows written"),
+        _field("decode_s", pa.float64(), "time in decoding", "seconds"),
+        _field("detect_s", pa.float64(), "time in the detector", "seconds"),
+        _field("embed_s", pa.float64(), "time in the embedder", "seconds"),
+        _field("track_s", pa.float64(), "time in the tracker", "seconds"),
+        _field("write_s", pa.float64(), "time in writing", "seconds"),
+        _field("wall_s", pa.float64(), "whole unit", "seconds"),
+        _field("bad_packets", pa.int64(), "damaged packets passed over in decoding"),
+        _field("version", pa.string(), "nightfleet that made it"),
+        _field("finished_at", INSTANT, "when the unit was entered", "microseconds since 1970 UTC"),
+    ],
+)
+
+TABLES: dict[str, pa.Schema] = {
+    "observations": OBSERVATIONS,
+    "tracklets": TRACKLETS,
+    "embeddings": EMBEDDINGS,
+    "identities": IDENTITIES,
+    "cameras": CAMERAS,
+    "lines": LINES,
+    "zones": ZONES,
+    "ledger": LEDGER,
+}
+"""Every table of the lake by name."""
+
+PER_SEGMENT = ("observations", "tracklets", "embeddings")
+"""Tables with one file per segment under `date=.../camera=.../`; the ledger has one too, written last."""
