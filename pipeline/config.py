@@ -1,7 +1,7 @@
 """The configuration of a fleet: typed, strict, and the only home of defaults.
 
-`load(path)` reads a fleet.yaml. Relative paths in it are taken from the folder it lies in. Each stage receives its own
-section and nothing else.
+`load(path)` reads a fleet.yaml. Relative paths in it are taken from the folder it lies in; `${NAME}` and
+`${NAME:-default}` in a path stand for an environment variable. Each stage receives its own section and nothing else.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import os
 import re
 import zoneinfo
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -122,7 +123,7 @@ class ModelsConfig(Section):
 
 
 class TrackerConfig(Section):
-    """Deep SORT (Wojke, Bewley and Paulus 2017). Defaults are the reference implementation's but where a comment says."""
+    """Deep SORT (Wojke, Bewley and Paulus 2017). Defaults are the reference implementation's."""
 
     gate_sq: float = Field(9.4877, gt=0, description="squared Mahalanobis gate: chi-square 0.95 quantile, 4 degrees")
     motion_weight: Share = Field(
@@ -177,7 +178,9 @@ class ExecutionConfig(Section):
     executor: Literal["ray", "local"] = "ray"
     workers: int | None = Field(None, ge=1, description="worker processes; one per CPU (or GPU share) without it")
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    gpus_per_worker: float = Field(0.0, ge=0, description="0.5 puts two workers on one GPU")
+    gpus_per_worker: float | None = Field(
+        None, ge=0, description="0.5 puts two workers on one GPU; without it 1 where the machines have GPUs, else 0"
+    )
     cpus_per_worker: float = Field(1.0, ge=0)
     threads_per_worker: int = Field(1, ge=1, description="threads of the models inside one worker")
     batch_size: int = Field(16, ge=1, description="frames per batch")
@@ -192,6 +195,11 @@ class CameraConfig(Section):
     id: Identifier
     footage: str = Field(min_length=1, description="glob or URL of video files, or of folders of images")
     time_pattern: str | None = Field(None, description="file name with strptime codes, e.g. gate_%Y%m%d_%H%M%S.mp4")
+    started_at: datetime | None = Field(
+        None,
+        description="start of the first file, for footage without a clock of its own; the others follow back to back in "
+        "the order of their names. Local wall-clock time unless it has an offset",
+    )
     time_zone: str = Field("UTC", description="IANA zone of the camera's wall clock")
     fold: Literal[0, 1] | None = Field(
         None, description="which of the two when a local hour is repeated: 0 the first (summer), 1 the second"
@@ -224,6 +232,10 @@ class CameraConfig(Section):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"two {kind}s are called {twice[0]!r}; names must differ within a camera")
+        if self.started_at is not None and self.time_pattern is not None:
+            raise ValueError(
+                "started_at and time_pattern are both given; keep time_pattern if the file names tell the time"
+            )
         if self.homography is not None and abs(_determinant(self.homography)) < 1e-12:
             raise ValueError("homography cannot be inverted; its determinant is 0")
         return self
@@ -256,7 +268,7 @@ class FleetConfig(Section):
             if frozenset(link.between) in pairs:
                 raise ValueError(f"identity.links has the pair {link.between[0]}, {link.between[1]} twice; keep one")
             pairs.add(frozenset(link.between))
-        if self.execution.device == "cpu" and self.execution.gpus_per_worker > 0:
+        if self.execution.device == "cpu" and self.execution.gpus_per_worker:
             raise ValueError("execution: device cpu contradicts gpus_per_worker above 0; set one of them")
         return self
 
@@ -404,11 +416,24 @@ def is_url(location: str) -> bool:
     return "://" in location
 
 
+def _with_environment(location: str) -> str:
+    """Put environment variables into a path. Raises ConfigError for one that is not set and has no default."""
+
+    def value(match: re.Match) -> str:
+        name, default = match.groups()
+        if name not in os.environ and default is None:
+            raise ConfigError(f"the path {location!r} needs the environment variable {name}, which is not set; set it")
+        return os.environ.get(name) or default or ""
+
+    return re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", value, location)
+
+
 def _absolute(config: FleetConfig, folder: Path) -> FleetConfig:
     """Resolve every relative path of the configuration from the folder of its file."""
 
     def path(location: str) -> str:
-        return location if is_url(location) else str(folder / Path(location).expanduser())
+        location = _with_environment(location)
+        return location if is_url(location) else os.path.normpath(folder / Path(location).expanduser())
 
     def model(section: Any) -> Any:
         if section is None:

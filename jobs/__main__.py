@@ -1,0 +1,5 @@
+"""`python -m jobs` is `nightfleet`."""
+
+from jobs.cli import main
+
+main()

@@ -1,0 +1,78 @@
+"""Look before the night: does everything in fleet.yaml hold? `check` is what `nightfleet check` calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.footage.decode import sample_frames
+
+from jobs.survey import survey
+from pipeline.config import FleetConfig
+from pipeline.errors import NightfleetError, SegmentError
+from pipeline.lake.writer import Lake
+
+
+def check(config: FleetConfig, *, cameras: Sequence[str] | None = None) -> dict:
+    """Open every camera's footage, load every model, open the lake; return what was found and every problem.
+
+    The result has `cameras` (one row each: segments, seconds, start and end, clock source) and `problems`, sentences.
+    """
+    seen = survey(config, cameras=cameras)
+    problems = [reason for _, reason in seen.without_footage] + list(seen.mistakes)
+    rows = []
+    for found in seen.footage:
+        problems += [file.reason for file in found.unusable]
+        problems += _undecodable(config, found.segments)
+        rows.append(_row(found))
+    problems += _models(config)
+    problems += _lake(config)
+    return {"cameras": rows, "problems": problems}
+
+
+def _row(found) -> dict:
+    segments = found.segments
+    return {
+        "camera_id": found.camera_id,
+        "segments": len(segments),
+        "unusable": len(found.unusable),
+        "footage_s": sum(segment.duration_us for segment in segments) / 1e6,
+        "started_at_us": segments[0].started_at_us if segments else None,
+        "ended_at_us": segments[-1].ended_at_us if segments else None,
+        "clock_source": ", ".join(sorted({segment.clock_source for segment in segments})),
+        "picture": f"{segments[0].width_px}x{segments[0].height_px}" if segments else "",
+        "fps": segments[0].fps if segments else None,
+    }
+
+
+def _undecodable(config: FleetConfig, segments: Sequence) -> list[str]:
+    """Decode one frame of every segment."""
+    problems = []
+    for segment in segments:
+        try:
+            sample_frames(segment, 1, config.camera(segment.camera_id).image_fps)
+        except SegmentError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _models(config: FleetConfig) -> list[str]:
+    """Load the embedder and every detector the fleet uses."""
+    from pipeline.perception.perception import Perception
+
+    execution = config.execution
+    try:
+        perception = Perception(config.models.embedder, device=execution.device, threads=execution.threads_per_worker)
+        perception.load(config.detector_for(camera) for camera in config.cameras)
+    except NightfleetError as error:
+        return [str(error)]
+    return []
+
+
+def _lake(config: FleetConfig) -> list[str]:
+    """Open the lake if there is one."""
+    try:
+        if Lake.exists(config.lake):
+            Lake.open(config.lake)
+    except NightfleetError as error:
+        return [str(error)]
+    return []

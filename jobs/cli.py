@@ -1,0 +1,290 @@
+"""The `nightfleet` command: parses, calls a job and prints. No work is done here."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from jobs import printing
+from pipeline import __version__, config
+from pipeline.errors import NightfleetError, UserError
+
+DONE, CRASHED, USER_MISTAKE, INCOMPLETE = 0, 1, 2, 3
+
+app = typer.Typer(
+    name="nightfleet",
+    help="Footage of a camera fleet in, tables you can ask questions of out.\n\n"
+    "Exit codes: 0 done, 2 your mistake, 3 done but some footage could not be processed.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+evaluate_app = typer.Typer(help="Compare with truth, by the field's own tools.", no_args_is_help=True)
+report_app = typer.Typer(help="Reports over a lake.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure speed beside its bound, in one run.", no_args_is_help=True)
+app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(report_app, name="report")
+app.add_typer(bench_app, name="bench")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else there.")]
+FleetFile = Annotated[Path, typer.Argument(metavar="FLEET.YAML", help="The fleet's configuration.")]
+LakeUrl = Annotated[str, typer.Argument(metavar="LAKE", help="Folder or URL of the lake.")]
+
+
+class Format(StrEnum):
+    """How a table is written."""
+
+    table = "table"
+    csv = "csv"
+    parquet = "parquet"
+
+
+def example(line: str) -> str:
+    """Return the epilog every command ends its help with."""
+    return f"Example: `{line}`"
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks. May stand anywhere on the line.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
+    """Hold the options of the bare command."""
+    if version:
+        typer.echo(f"nightfleet {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog=example("nightfleet demo --out town --seed 3"))
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for footage, truth, lake and pictures.")] = Path("demo-out"),
+    seed: Annotated[int, typer.Option(help="Another seed, another day in the town.")] = 1,
+    duration_s: Annotated[float, typer.Option(help="Length of the footage in seconds.")] = 75.0,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; one per CPU without it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Render a small town, run the night on it, print the report and the scores against its exact truth."""
+    from jobs.demo import demo as job
+
+    result = job(out, seed=seed, duration_s=duration_s, workers=workers, progress=printing.progress(quiet=as_json))
+    printing.emit(result, as_json, printing.demo)
+
+
+@app.command(epilog=example("nightfleet init my-fleet"))
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR")], as_json: Json = False) -> None:
+    """Write a commented fleet.yaml to start from."""
+    from jobs.init import init as job
+
+    path = job(folder)
+    printing.emit(
+        {"written": str(path)},
+        as_json,
+        lambda r: typer.echo(f"wrote {r['written']}; edit it, then run\n  nightfleet check {r['written']}"),
+    )
+
+
+@app.command(epilog=example("nightfleet check fleet.yaml"))
+def check(
+    fleet: FleetFile,
+    cameras: Annotated[str | None, typer.Option(help="Only these cameras: A,B")] = None,
+    as_json: Json = False,
+) -> None:
+    """Open every camera's footage, load every model, check clocks, lines and the lake; say what is wrong."""
+    from jobs.check import check as job
+
+    result = job(config.load(fleet), cameras=_names(cameras))
+    printing.emit(result, as_json, printing.check)
+    raise typer.Exit(USER_MISTAKE if result["problems"] else DONE)
+
+
+@app.command(epilog=example("nightfleet run fleet.yaml --date 2026-03-01 --cameras gate,square"))
+def run(
+    fleet: FleetFile,
+    date: Annotated[str | None, typer.Option(help="Only footage of this local date, YYYY-MM-DD.")] = None,
+    cameras: Annotated[str | None, typer.Option(help="Only these cameras: A,B")] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to use (auto, or host:port).")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Process what the lake lacks: decode, detect, track, embed, then join identities across cameras."""
+    from jobs import nightly
+
+    fleet_config = config.load(fleet)
+    selection = {"date": _date(date), "cameras": _names(cameras)}
+    if dry_run:
+        planned = nightly.dry_run(fleet_config, **selection)
+        printing.emit(planned.to_json(), as_json, printing.dry_run)
+        raise typer.Exit(INCOMPLETE if planned.failures else DONE)
+    summary = nightly.run(fleet_config, **selection, address=address, progress=printing.progress())
+    printing.emit(summary.to_json(), as_json, printing.run)
+    raise typer.Exit(INCOMPLETE if summary.failures else DONE)
+
+
+@app.command(epilog=example("nightfleet status lake"))
+def status(lake: LakeUrl, as_json: Json = False) -> None:
+    """Show per camera: hours seen, hours done, gaps, failures, speed."""
+    from jobs.status import status as job
+    from pipeline.lake.writer import Lake
+
+    printing.emit(job(Lake.open(lake)), as_json, printing.status)
+
+
+@app.command(epilog=example('nightfleet sql lake "SELECT camera_id, class, count(*) FROM tracklets GROUP BY ALL"'))
+def sql(
+    lake: LakeUrl,
+    query: Annotated[str, typer.Argument(metavar="SELECT …")],
+    format: Annotated[Format, typer.Option(help="How to print the rows.")] = Format.table,
+    out: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask the lake in DuckDB SQL, read-only, views ready."""
+    from pipeline.lake import catalog
+
+    printing.table(catalog.query(lake, query), "json" if as_json else format.value, out)
+
+
+@app.command(epilog=example("nightfleet search lake --image crop.jpg --top 10"))
+def search(
+    lake: LakeUrl,
+    tracklet: Annotated[str | None, typer.Option(help="Id of a tracklet of the lake.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Picture of one person or vehicle.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many tracklets to return.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Find where else a person or vehicle was, by a tracklet of the lake or by a picture."""
+    from jobs.search import search as job
+
+    if (tracklet is None) == (image is None):
+        raise UserError("give exactly one of --tracklet ID and --image FILE")
+    printing.emit(job(lake, tracklet_id=tracklet, image=image, top=top), as_json, printing.search)
+
+
+@report_app.command("traffic", epilog=example("nightfleet report traffic lake --by 15min --format csv"))
+def report_traffic(
+    lake: LakeUrl,
+    by: Annotated[str, typer.Option(help="Length of a bin: 15min, 5min, 1h, 30s.")] = "15min",
+    format: Annotated[Format, typer.Option(help="How to write the counts.")] = Format.table,
+    out: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Count by camera, line, direction, class and time bin; bins nobody crossed in are there with 0."""
+    from jobs.report import traffic
+
+    printing.table(traffic(lake, by=by), "json" if as_json else format.value, out)
+
+
+@evaluate_app.command("mot", epilog=example("nightfleet evaluate mot --truth gt --predicted tracks --json"))
+def evaluate_mot(
+    truth: Annotated[Path, typer.Option(help="gt.txt, or a folder of <sequence>/gt.txt (MOTChallenge).")],
+    predicted: Annotated[str, typer.Option(help="Tracks as MOTChallenge text, a folder of <sequence>.txt, or a lake.")],
+    min_visibility: Annotated[float, typer.Option(help="Truth less visible than this is ignored.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """HOTA, MOTA, IDF1 and their parts, by TrackEval."""
+    from jobs import evaluate
+
+    result = evaluate.evaluate_mot(truth, predicted, min_visibility=min_visibility)
+    printing.emit(result, as_json, printing.scores)
+
+
+@evaluate_app.command("mtmc", epilog=example("nightfleet evaluate mtmc --truth truth/mtmc.txt --predicted lake --json"))
+def evaluate_mtmc(
+    truth: Annotated[Path, typer.Option(help="AI City text: camera id frame x y w h xworld yworld.")],
+    predicted: Annotated[str, typer.Option(help="The same text, or a lake.")],
+    as_json: Json = False,
+) -> None:
+    """Multi-camera IDF1 by AI City's definition."""
+    from jobs import evaluate
+
+    printing.emit(evaluate.evaluate_mtmc(truth, predicted), as_json, printing.scores)
+
+
+@evaluate_app.command(
+    "counts", epilog=example("nightfleet evaluate counts --truth crossings.csv --predicted lake --by 15min")
+)
+def evaluate_counts(
+    truth: Annotated[Path, typer.Option(help="crossings.csv, one row a crossing.")],
+    predicted: Annotated[str, typer.Option(help="A lake.")],
+    by: Annotated[str, typer.Option(help="Length of a bin.")] = "15min",
+    as_json: Json = False,
+) -> None:
+    """Count error per cell (camera, line, direction, class, bin), GEH and total error."""
+    from jobs import evaluate
+
+    printing.emit(evaluate.evaluate_counts(truth, predicted, by=by), as_json, printing.scores)
+
+
+@bench_app.command("pipeline", epilog=example("nightfleet bench pipeline --clip clip.mp4 --json"))
+def bench_pipeline(
+    clip: Annotated[Path | None, typer.Option(help="Video to use; a rendered one without it.")] = None,
+    fleet: Annotated[
+        Path | None, typer.Option(help="fleet.yaml whose models are used; the embedded ones without.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers of the whole run; one per CPU without it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure bare decode, detector and embedder and the whole run on one clip, and the bound they imply."""
+    from jobs.bench import bench_pipeline as job
+
+    models = config.load(fleet).models if fleet else config.ModelsConfig()
+    printing.emit(job(clip, models=models, workers=workers), as_json, printing.scores)
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Split A,B."""
+    return [name.strip() for name in text.split(",") if name.strip()] if text else None
+
+
+def _date(text: str | None) -> str | None:
+    """Check a date."""
+    from datetime import date
+
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise UserError(f"--date: expected YYYY-MM-DD, got {text!r}") from None
+
+
+def main() -> None:
+    """Run the command; turn what went wrong into a sentence and an exit code."""
+    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1 or bool(os.environ.get("NIGHTFLEET_DEBUG"))
+    try:
+        code = app(args=arguments, prog_name="nightfleet", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else DONE)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(USER_MISTAKE)
+    except (KeyboardInterrupt, click.Abort):
+        printing.complain("stopped; run the same command again to go on where it was")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stdout = None
+        sys.exit(DONE)
+    except NightfleetError as error:
+        if debug:
+            raise
+        _fail(str(error), error, arguments)
+    except Exception as error:
+        if debug:
+            raise
+        printing.complain(f"internal error: {type(error).__name__}: {error}; run again with --debug and report it")
+        sys.exit(CRASHED)
+
+
+def _fail(sentence: str, error: NightfleetError, arguments: list[str]) -> None:
+    """Say what is wrong, as JSON too where that was asked for, and leave."""
+    if "--json" in arguments:
+        print(json.dumps({"error": sentence, "kind": type(error).__name__}))
+    printing.complain(sentence)
+    sys.exit(USER_MISTAKE)

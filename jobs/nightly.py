@@ -1,0 +1,227 @@
+"""The night: footage in; tracklets, identities and a summary out. `run` is what `nightfleet run` calls."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from jobs.identify import identify
+from jobs.survey import Survey, survey
+from pipeline.config import FleetConfig
+from pipeline.execution import plan
+from pipeline.execution.driver import run_schedule
+from pipeline.execution.progress import Progress
+from pipeline.execution.scheduling import Schedule
+from pipeline.execution.shift import quarantine_file
+from pipeline.lake.ledger import LedgerEntry
+from pipeline.lake.writer import Lake
+from pipeline.perception.weights import models_digest
+
+Ledger = dict[str, LedgerEntry]
+STAGES = ("decode", "detect", "embed", "track", "write")
+
+
+@dataclass(slots=True)
+class RunSummary:
+    """What a run did. `seconds` are summed over workers, by stage; `wall_s` is the clock on the wall."""
+
+    segments_done: int = 0
+    segments_skipped: int = 0
+    segments_quarantined: int = 0
+    frames: int = 0
+    detections: int = 0
+    tracklets: int = 0
+    identities: int = 0
+    workers: int = 0
+    wall_s: float = 0.0
+    seconds: dict[str, float] = field(default_factory=dict)
+    cameras: list[dict] = field(default_factory=list)
+    failures: list[dict] = field(default_factory=list)
+    lake: str = ""
+
+    def to_json(self) -> dict:
+        """Return the summary as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a run would do: per camera the segments there are, those to process, and what is unusable."""
+
+    cameras: list[dict]
+    failures: list[dict]
+
+    def to_json(self) -> dict:
+        """Return it as plain JSON values."""
+        return asdict(self)
+
+
+def run(
+    config: FleetConfig,
+    *,
+    progress: Progress,
+    date: str | None = None,
+    cameras: Sequence[str] | None = None,
+    address: str | None = None,
+) -> RunSummary:
+    """Process what the lake lacks, join identities, and return what was done.
+
+    `date` restricts to segments of that local date, `cameras` to those ids, `address` names a Ray cluster to use.
+    Raises ConfigError before anything is written where the configuration does not fit the footage.
+    """
+    began = time.perf_counter()
+    seen = survey(config, cameras=cameras, date=date)
+    seen.refuse_mistakes()
+    lake = Lake.open_or_create(config.lake)
+    lake.clean()
+    ledger = {entry.segment_id: entry for entry in lake.ledger()}
+    shifts = plan_shifts(config, seen, ledger, date)
+    lake.write_fleet(config)
+    failed_files = _quarantine_files(config, seen, lake, ledger)
+    schedule = Schedule(shifts, ledger, config.execution.attempts)
+    progress.begin([unit.segment for shift in shifts for unit in shift.units])
+    n_workers = 0
+
+    def open_workers() -> tuple:
+        nonlocal n_workers
+        workers, n_workers = _open_workers(config, lake, address, len(shifts), progress)
+        return workers, n_workers
+
+    try:
+        made, found = run_schedule(schedule, open_workers, config=config, lake=lake, progress=progress)
+        progress.stage("identities")
+        n_identities = identify(config, lake)
+    finally:
+        progress.end()
+        if config.execution.executor == "ray" and n_workers:
+            _disconnect(address)
+    return _summary(config, made, found, failed_files, seen, n_identities, n_workers, time.perf_counter() - began)
+
+
+def dry_run(config: FleetConfig, *, date: str | None = None, cameras: Sequence[str] | None = None) -> DryRun:
+    """Return what `run` would do, writing nothing."""
+    seen = survey(config, cameras=cameras, date=date)
+    seen.refuse_mistakes()
+    ledger = {}
+    if Lake.exists(config.lake):
+        ledger = {entry.segment_id: entry for entry in Lake.open(config.lake).ledger()}
+    rows = []
+    for shift in plan_shifts(config, seen, ledger, date):
+        todo = plan.pending(shift, ledger)
+        rows.append(
+            {
+                "camera_id": shift.camera_id,
+                "segments": len(shift.units),
+                "to_process": len(todo),
+                "footage_s": sum(unit.segment.duration_us for unit in todo) / 1e6,
+                "segment_ids": [unit.segment.segment_id for unit in todo],
+            }
+        )
+    return DryRun(rows, seen.failures())
+
+
+def plan_shifts(
+    config: FleetConfig, seen: Survey, ledger: dict[str, LedgerEntry], date: str | None
+) -> list[plan.Shift]:
+    """Return one shift per surveyed camera that has usable footage."""
+    shifts = []
+    for footage in seen.footage:
+        camera = config.camera(footage.camera_id)
+        weights_digest = models_digest(config.detector_for(camera), config.models.embedder)
+        shift = plan.plan_shift(config, camera, footage.segments, weights_digest, date=date, ledger=ledger)
+        if shift.units:
+            shifts.append(shift)
+    return shifts
+
+
+def _open_workers(config: FleetConfig, lake: Lake, address: str | None, n_shifts: int, progress: Progress) -> tuple:
+    """Return the workers the configuration asks for, and how many. Imports Ray only where it is used."""
+    if config.execution.executor == "local":
+        from pipeline.execution.local import LocalWorkers
+
+        return LocalWorkers(config, lake, progress.frames_in_flight), 1
+    from pipeline.execution import cluster
+
+    progress.stage("starting workers")
+    cluster.connect(config.execution, address)
+    n_workers, gpus_per_worker = cluster.fitting_workers(config.execution, n_shifts)
+    return cluster.RayWorkers(config, gpus_per_worker), n_workers
+
+
+def _disconnect(address: str | None) -> None:
+    """Leave the Ray cluster."""
+    from pipeline.execution import cluster
+
+    cluster.disconnect()
+
+
+def _quarantine_files(
+    config: FleetConfig, seen: Survey, lake: Lake, ledger: dict[str, LedgerEntry]
+) -> list[LedgerEntry]:
+    """Enter files that cannot be probed in the ledger, unless they stand there already with the same reason."""
+    entries = []
+    for footage in seen.footage:
+        for file in footage.unusable:
+            entry = ledger.get(file.segment_id)
+            if entry is None or (entry.url, entry.reason) != (file.url, file.reason):
+                shape = plan.config_digest(config, config.camera(file.camera_id))
+                entry = quarantine_file(file, config_digest=shape, lake=lake)
+            entries.append(entry)
+    return entries
+
+
+def _summary(
+    config: FleetConfig,
+    made: list[LedgerEntry],
+    found: list[LedgerEntry],
+    failed_files: list[LedgerEntry],
+    seen: Survey,
+    n_identities: int,
+    n_workers: int,
+    wall_s: float,
+) -> RunSummary:
+    """Add up what the ledger entries of a run say."""
+    quarantined = [entry for entry in (*made, *found) if entry.status == "quarantined"] + failed_files
+    done = [entry for entry in made if entry.status == "done"]
+    skipped = [entry for entry in found if entry.status == "done"]
+    stage_s = Counter()
+    for entry in made:
+        stage_s.update({stage: getattr(entry, f"{stage}_s") for stage in STAGES})
+    return RunSummary(
+        segments_done=len(done),
+        segments_skipped=len(skipped),
+        segments_quarantined=len(quarantined),
+        frames=sum(entry.frames for entry in done),
+        detections=sum(entry.detections for entry in done),
+        tracklets=sum(entry.tracklets for entry in made),
+        identities=n_identities,
+        workers=n_workers,
+        wall_s=wall_s,
+        seconds={stage: stage_s[stage] for stage in STAGES},
+        cameras=[_camera_row(footage.camera_id, done, skipped, quarantined) for footage in seen.footage],
+        failures=seen.camera_failures() + [_failure(entry) for entry in quarantined],
+        lake=config.lake,
+    )
+
+
+def _camera_row(camera_id: str, done: list, skipped: list, quarantined: list) -> dict:
+    mine = [entry for entry in done if entry.camera_id == camera_id]
+    footage_s = sum((entry.ended_at_us - entry.started_at_us) / 1e6 for entry in mine)
+    wall_s = sum(entry.wall_s for entry in mine)
+    return {
+        "camera_id": camera_id,
+        "segments_done": len(mine),
+        "segments_skipped": sum(entry.camera_id == camera_id for entry in skipped),
+        "segments_quarantined": sum(entry.camera_id == camera_id for entry in quarantined),
+        "footage_s": footage_s,
+        "frames": sum(entry.frames for entry in mine),
+        "detections": sum(entry.detections for entry in mine),
+        "tracklets": sum(entry.tracklets for entry in mine),
+        "frames_per_s": sum(entry.frames for entry in mine) / wall_s if wall_s else None,
+    }
+
+
+def _failure(entry: LedgerEntry) -> dict:
+    return {"camera_id": entry.camera_id, "segment_id": entry.segment_id, "url": entry.url, "reason": entry.reason}

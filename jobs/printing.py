@@ -1,0 +1,256 @@
+"""How results are shown: rich tables on a terminal or in a log, one JSON value where asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.errors import UserError
+from pipeline.execution.progress import JsonProgress, Progress, Silence, TerminalProgress
+
+WIDTH_WITHOUT_TERMINAL = 120
+
+
+def console() -> Console:
+    """Return the console for results; outside a terminal its width is fixed, so that logs and READMEs look alike."""
+    return Console(highlight=False) if sys.stdout.isatty() else Console(width=WIDTH_WITHOUT_TERMINAL, highlight=False)
+
+
+def progress(*, quiet: bool = False) -> Progress:
+    """Return a bar on a terminal, JSON lines otherwise."""
+    if quiet and sys.stderr.isatty():
+        return Silence()
+    return TerminalProgress() if sys.stderr.isatty() else JsonProgress()
+
+
+def complain(sentence: str) -> None:
+    """Print one line on stderr."""
+    print(f"nightfleet: {sentence}", file=sys.stderr)
+
+
+def emit(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
+    """Print a result: as one JSON value, or the way `show` does."""
+    if as_json:
+        print(json.dumps(result, default=_plain))
+    else:
+        show(result)
+
+
+def table(rows: pa.Table, form: str, out: Path | None) -> None:
+    """Write an Arrow table as `table`, `csv`, `parquet` or `json`, to stdout or a file. Parquet needs `out`."""
+    if form == "parquet":
+        from pipeline.reports.traffic import write_parquet
+
+        if out is None:
+            raise UserError("--format parquet needs --out FILE: Parquet is not for a terminal")
+        write_parquet(rows, out)
+    elif form == "csv":
+        from pipeline.reports.traffic import write_csv
+
+        write_csv(rows, out if out is not None else sys.stdout.buffer)
+    elif form == "json":
+        text = json.dumps(rows.to_pylist(), default=_plain)
+        print(text) if out is None else out.write_text(text + "\n", encoding="utf-8")
+    else:
+        with open(out, "w", encoding="utf-8") if out else _stdout() as stream:
+            target = Console(file=stream, width=WIDTH_WITHOUT_TERMINAL, highlight=False) if out else console()
+            target.print(_grid(rows.column_names, (row.values() for row in rows.to_pylist())))
+
+
+def run(summary: dict) -> None:
+    """Print what a run did."""
+    show = console()
+    columns = ["camera", "segments", "skipped", "quarantined", "footage s", "frames", "tracklets", "frames/s"]
+    keys = [
+        "camera_id",
+        "segments_done",
+        "segments_skipped",
+        "segments_quarantined",
+        "footage_s",
+        "frames",
+        "tracklets",
+    ]
+    rows = ([*(camera[key] for key in keys), camera["frames_per_s"]] for camera in summary["cameras"])
+    show.print(_grid(columns, rows))
+    if summary["segments_done"] == 0 and not summary["failures"]:
+        show.print(f"nothing to do: all {summary['segments_skipped']} segments are in {summary['lake']} already")
+    else:
+        seconds = ", ".join(f"{stage} {value:.1f}" for stage, value in summary["seconds"].items())
+        show.print(
+            f"{summary['frames']} frames in {summary['wall_s']:.1f} s with {summary['workers']} worker(s); "
+            f"seconds of work: {seconds}; {summary['identities']} identities made anew; lake: {summary['lake']}"
+        )
+    failures(summary["failures"])
+
+
+def dry_run(planned: dict) -> None:
+    """Print what a run would do."""
+    keys = ["camera_id", "segments", "to_process", "footage_s"]
+    console().print(
+        _grid(["camera", "segments", "to process", "footage s"], ([c[k] for k in keys] for c in planned["cameras"]))
+    )
+    failures(planned["failures"])
+
+
+def failures(rows: list[dict]) -> None:
+    """Print what could not be processed, one line each."""
+    show = console()
+    for row in rows:
+        show.print(f"[yellow]not processed[/]: {row['reason']}", soft_wrap=True)
+
+
+def check(result: dict) -> None:
+    """Print what `check` found."""
+    columns = ["camera", "segments", "unusable", "footage s", "from (UTC)", "to (UTC)", "clock", "picture", "fps"]
+    keys = [
+        "camera_id",
+        "segments",
+        "unusable",
+        "footage_s",
+        "started_at_us",
+        "ended_at_us",
+        "clock_source",
+        "picture",
+        "fps",
+    ]
+    show = console()
+    rows = ([_instant(c[key]) if key.endswith("_us") else c[key] for key in keys] for c in result["cameras"])
+    show.print(_grid(columns, rows))
+    for problem in result["problems"]:
+        show.print(f"[yellow]problem[/]: {problem}", soft_wrap=True)
+    if not result["problems"]:
+        show.print("everything holds; `nightfleet run` may go")
+
+
+def status(rows: list[dict]) -> None:
+    """Print the state of a lake."""
+    columns = [
+        "camera",
+        "from (UTC)",
+        "to (UTC)",
+        "h seen",
+        "h done",
+        "gaps",
+        "gap h",
+        "failures",
+        "tracklets",
+        "x real time",
+    ]
+    show = console()
+    show.print(
+        _grid(
+            columns,
+            (
+                [
+                    row["camera_id"],
+                    _instant(row["first_us"]),
+                    _instant(row["last_us"]),
+                    f"{row['hours_seen']:.3f}",
+                    f"{row['hours_done']:.3f}",
+                    row["gaps"],
+                    f"{row['gap_hours']:.3f}",
+                    len(row["failures"]),
+                    row["tracklets"],
+                    row["times_real_time"],
+                ]
+                for row in rows
+            ),
+        )
+    )
+    failures([failure for row in rows for failure in row["failures"]])
+
+
+def search(result: dict) -> None:
+    """Print search hits, best first."""
+    columns = ["similarity", "tracklet", "camera", "class", "from (UTC)", "to (UTC)", "identity"]
+    keys = ["similarity", "tracklet_id", "camera_id", "class", "started_at", "ended_at", "identity_id"]
+    console().print(_grid(columns, ([hit[key] for key in keys] for hit in result["hits"])))
+
+
+def scores(result: dict) -> None:
+    """Print a dict of scores: numbers first, then tables for lists of rows and for nested dicts."""
+    show = console()
+    flat = {key: value for key, value in result.items() if not isinstance(value, (dict, list))}
+    if flat:
+        show.print(_grid(["score", "value"], flat.items()))
+    for key, value in result.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            show.print(_grid(list(value[0]), (row.values() for row in value), title=key))
+        elif isinstance(value, dict) and value:
+            nested = all(isinstance(inner, dict) for inner in value.values())
+            if nested:
+                names = list(next(iter(value.values())))
+                show.print(_grid([key, *names], ([name, *inner.values()] for name, inner in value.items())))
+            else:
+                show.print(_grid([key, "value"], value.items()))
+
+
+def demo(result: dict) -> None:
+    """Print the demo's night: what was processed, counts beside the truth, scores."""
+    show = console()
+    show.print("[bold]What was processed[/]")
+    run(result["run"])
+    show.print("\n[bold]Crossings by line, beside the truth[/]")
+    columns = ["camera", "line", "direction", "class", "counted", "truth"]
+    keys = ["camera_id", "line_id", "direction", "class", "measured", "truth"]
+    show.print(_grid(columns, ([row[key] for key in keys] for row in result["counts"]["rows"])))
+    show.print("\n[bold]Scores against the exact truth[/]")
+    show.print(_grid(["score", "value"], result["scores"].items()))
+    show.print(f"pictures: {', '.join(result['pictures'])}", soft_wrap=True)
+    show.print(f"lake: {result['run']['lake']}   truth: {result['truth']}", soft_wrap=True)
+
+
+def _grid(columns: Iterable[str], rows: Iterable, title: str | None = None) -> Table:
+    """Lay rows out; numbers to the right."""
+    grid = Table(title=title, title_justify="left")
+    cells = [list(row) for row in rows]
+    for place, name in enumerate(columns):
+        numeric = bool(cells) and all(isinstance(row[place], (int, float, np.number, type(None))) for row in cells)
+        grid.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+    for row in cells:
+        grid.add_row(*(_cell(value) for value in row))
+    return grid
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="milliseconds")
+    if isinstance(value, (float, np.floating)):
+        return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+    return str(value)
+
+
+def _instant(at_us: int | None) -> str:
+    return "–" if at_us is None else datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _plain(value: Any) -> Any:
+    """Turn what json does not know into what it does."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)
+
+
+class _stdout:
+    """A context manager that leaves stdout open."""
+
+    def __enter__(self):
+        return sys.stdout
+
+    def __exit__(self, *_) -> None:
+        return None

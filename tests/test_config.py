@@ -1,0 +1,124 @@
+"""A strict configuration: what it accepts, and the one sentence for what it does not."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from pipeline import config
+from pipeline.errors import ConfigError
+
+GOOD = """
+fleet: town
+lake: lake
+cameras:
+  - id: gate
+    footage: footage/*.mp4
+    time_pattern: gate_%Y%m%d.mp4
+    time_zone: Europe/Berlin
+    lines:
+      - {name: bridge, points: [[0, 10], [50, 10]], forward: in, backward: out}
+  - id: square
+    footage: s3://bucket/square/*.mkv
+identity:
+  links:
+    - {between: [gate, square], min_travel_s: 5, max_travel_s: 60}
+"""
+
+
+def load(tmp_path: Path, text: str) -> config.FleetConfig:
+    path = tmp_path / "fleet.yaml"
+    path.write_text(text, encoding="utf-8")
+    return config.load(path)
+
+
+def test_a_good_file_and_its_paths(tmp_path):
+    fleet = load(tmp_path, GOOD)
+    assert fleet.lake == str(tmp_path / "lake")
+    assert fleet.camera("gate").footage == str(tmp_path / "footage/*.mp4")
+    assert fleet.camera("square").footage == "s3://bucket/square/*.mkv"
+    assert fleet.detector_for(fleet.camera("gate")).use == "motion"
+
+
+def test_the_example_is_a_good_file(tmp_path):
+    text = (resources.files("configs") / "fleet.example.yaml").read_text(encoding="utf-8")
+    assert load(tmp_path, text).cameras[0].lines[0].name == "stop-line"
+
+
+def test_weights_are_found_beside_the_file(tmp_path):
+    fleet = load(tmp_path, GOOD + "models: {detector: {use: 'onnx:w/y.onnx'}, embedder: {use: 'onnx:w/e.onnx'}}\n")
+    assert fleet.models.detector.use == f"onnx:{tmp_path / 'w/y.onnx'}"
+    assert fleet.models.embedder.use == f"onnx:{tmp_path / 'w/e.onnx'}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("time_zone:", "time_zne:", "unknown key `cameras[gate].time_zne` (did you mean `time_zone`?)"),
+        ("Europe/Berlin", "Europe/Berln", "'Europe/Berln' is not an IANA time zone (did you mean `Europe/Berlin`?)"),
+        ("id: square", "id: gate", "two cameras have the id 'gate'"),
+        ("[gate, square]", "[gate, sqare]", "names a camera 'sqare' that is not configured (did you mean `square`?)"),
+        ("min_travel_s: 5", "min_travel_s: 500", "min_travel_s 500.0 is greater than max_travel_s 60.0"),
+        ("[[0, 10], [50, 10]]", "[[0, 10], [0, 10]]", "the two ends are the same point"),
+        ("backward: out", "backward: in", "both directions are called 'in'"),
+        ("fleet: town", "fleet: town\nfleet: twice", "line 3: not valid YAML: the key 'fleet' is written twice"),
+        ("lake: lake", "lake: [", "not valid YAML"),
+        ("id: gate", "id: ../gate", "`cameras[../gate].id`"),
+        ("lake: lake", "models: {detector: {use: moton}}", "got 'moton' (did you mean `motion`?)"),
+        (
+            "lake: lake",
+            "models: {detector: {classes: [persn]}}",
+            "'persn' is not a COCO class (did you mean `person`?)",
+        ),
+        (
+            "lake: lake",
+            "execution: {device: cpu, gpus_per_worker: 1}",
+            "device cpu contradicts gpus_per_worker above 0",
+        ),
+        ("footage: footage/*.mp4", "footage: ''", "`cameras[gate].footage`"),
+        ("    footage: footage/*.mp4\n", "", "`cameras[gate].footage` is missing"),
+    ],
+)
+def test_one_sentence_for_each_mistake(tmp_path, old, new, sentence):
+    assert old in GOOD
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, GOOD.replace(old, new, 1))
+    assert sentence in str(caught.value)
+    assert str(tmp_path / "fleet.yaml") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match="no such file; `nightfleet init DIR` writes one"):
+        config.load(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- list"])
+def test_a_file_that_is_no_configuration(tmp_path, text):
+    with pytest.raises(ConfigError, match="expected keys such as `cameras:`"):
+        load(tmp_path, text)
+
+
+def test_an_unknown_camera_is_answered_with_the_known_ones(tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"no camera 'gat' in this fleet \(did you mean `gate`\?\); it has gate, square"
+    ):
+        load(tmp_path, GOOD).camera("gat")
+
+
+def test_digests_tell_sections_apart():
+    assert config.digest(config.TrackerConfig()) == config.digest(config.TrackerConfig())
+    assert config.digest(config.TrackerConfig()) != config.digest(config.TrackerConfig(n_init=4))
+
+
+def test_environment_variables_in_paths(tmp_path, monkeypatch):
+    text = GOOD.replace("footage: footage/*.mp4", "footage: ${FOOTAGE_HERE:-there}/*.mp4")
+    monkeypatch.delenv("FOOTAGE_HERE", raising=False)
+    assert load(tmp_path, text).camera("gate").footage == str(tmp_path / "there/*.mp4")
+    monkeypatch.setenv("FOOTAGE_HERE", "/mnt/nvr")
+    assert load(tmp_path, text).camera("gate").footage == "/mnt/nvr/*.mp4"
+    monkeypatch.delenv("FOOTAGE_HERE")
+    with pytest.raises(ConfigError, match="environment variable FOOTAGE_HERE, which is not set"):
+        load(tmp_path, text.replace(":-there", ""))
