@@ -1,0 +1,1 @@
+"""Tracklets of several cameras become identities; any of them can be searched for."""

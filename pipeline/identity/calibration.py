@@ -1,0 +1,178 @@
+"""From similarity to probability, learned from the night itself: its free labels and its candidate pairs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.identity.topology import Sightings, Topology
+
+MIN_STRANGERS = 20
+"""Fewer pairs of known strangers give no spread worth the name: of 20 its standard error is already a sixth."""
+
+MAX_STRANGERS = 50_000
+"""More pairs of known strangers than this add cost, not knowledge."""
+
+SEPARATION_SD = 2.0
+"""The same object must on average look this many stranger deviations more alike than strangers do. Closer than that,
+the upper tail of the strangers would pass for matches on a night when nobody went from one camera to another."""
+
+OUTLIER_SD = 3.0
+"""The three-sigma rule, for pairs that only seem to be strangers."""
+
+MIN_SD = 0.02
+"""Least spread of a component: identical embeddings must not make it a spike."""
+
+FALLBACK_RANGE = (0.6, 0.9)
+"""Bounds of the similarity asked for where a night is too small to calibrate. Strangers reach 0.6 in less than one pair
+of a thousand once camera means are removed (Market-1501 crops, OSNet); 0.9 is what repeats of one crop reach."""
+
+FALLBACK_SCALE = 0.05
+"""Similarity over which the fallback's probability climbs from 0.5 to 0.73: a third of the strangers' usual spread."""
+
+ITERATIONS = 300
+TOLERANCE = 1e-7
+_GRID = np.linspace(-1.0, 1.0, 2001)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Calibration:
+    """What a similarity is worth this night.
+
+    min_similarity       pairs below are not joined
+    stranger_similarity  expected between two different objects
+    table                (2001,) float64, probability of one identity at similarities -1 to 1, non-decreasing
+    rule                 "mixture", "few pairs" or "configured": where min_similarity came from
+    """
+
+    min_similarity: float
+    stranger_similarity: float
+    table: np.ndarray
+    rule: str
+
+    def probability(self, similarity: np.ndarray) -> np.ndarray:
+        """Return the probability that pairs of these similarities are one identity, same shape, float64."""
+        return np.interp(similarity, _GRID, self.table)
+
+
+def calibrate(
+    candidates: np.ndarray,
+    n_possible: float,
+    same: np.ndarray,
+    strangers: np.ndarray,
+    *,
+    configured: float | None,
+) -> Calibration:
+    """Learn what similarity is worth from the similarities of four kinds of pairs.
+
+    candidates  (P,) of the candidate pairs, of which some are one identity
+    n_possible  how many pairs are possible; those that are no candidates are taken for strangers
+    same        (S,) between the halves of one tracklet: known to be one object, though in one camera and at one time
+    strangers   (R,) between tracklets seen at once in one camera (see known_strangers): known to be two objects
+    configured  min_similarity as the user set it, or None
+
+    Two normal components are fitted to the possible pairs by EM: strangers, fixed by the known ones, and matches, begun
+    at `same` and then free, because between cameras an object looks less like itself than within one. min_similarity
+    is where a pair is as likely one as not. With fewer than MIN_STRANGERS known strangers, or without halves, nothing
+    can be fitted: then it is two deviations below the mean of `same` within FALLBACK_RANGE, or the top of that range.
+    """
+    if len(strangers) < MIN_STRANGERS or len(same) == 0 or len(candidates) == 0:
+        floor = _fallback(same) if configured is None else configured
+        table = 1.0 / (1.0 + np.exp(-(_GRID - floor) / FALLBACK_SCALE))
+        rule = "few pairs" if configured is None else "configured"
+        stranger_similarity = float(strangers.mean()) if len(strangers) else 0.0
+        return Calibration(floor, min(stranger_similarity, floor), table, rule)
+    stranger = _stranger_component(strangers.astype(np.float64))
+    table = _mixture(candidates.astype(np.float64), n_possible, same, stranger)
+    if configured is not None:
+        return Calibration(configured, stranger[0], table, "configured")
+    likely = np.flatnonzero(table >= 0.5)
+    floor = float(_GRID[likely[0]]) if len(likely) else np.inf
+    return Calibration(floor, stranger[0], table, "mixture")
+
+
+def known_strangers(sightings: Sightings, topology: Topology) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs of tracklets that cannot be one object, (R,) and (R,) int64.
+
+    They have a common instant in one camera; where that gives fewer than MIN_STRANGERS, also in two cameras that do not
+    overlap, which is only as sure as the configured topology and the clocks. Evenly thinned out above MAX_STRANGERS.
+    """
+    i, j = _at_once(sightings, sightings.camera)
+    if len(i) < MIN_STRANGERS:
+        i, j = _at_once(sightings, np.zeros_like(sightings.camera))
+        apart = ~topology.overlapping[sightings.camera[i], sightings.camera[j]]
+        i, j = i[apart], j[apart]
+    if len(i) > MAX_STRANGERS:
+        chosen = np.linspace(0, len(i) - 1, MAX_STRANGERS).round().astype(np.int64)
+        i, j = i[chosen], j[chosen]
+    return i, j
+
+
+def _at_once(sightings: Sightings, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs of tracklets of one place (N,) with a common instant; at least MAX_STRANGERS where there are."""
+    order = np.lexsort((sightings.ended_at_us, sightings.started_at_us, place))
+    place, started, ended = place[order], sightings.started_at_us[order], sightings.ended_at_us[order]
+    found, n_found = [np.zeros((2, 0), np.int64)], 0
+    for lag in range(1, len(order)):
+        row = np.flatnonzero((place[lag:] == place[:-lag]) & (started[lag:] <= ended[:-lag]))
+        if len(row) == 0 or n_found > MAX_STRANGERS:
+            break  # whoever is further on starts later still
+        found.append(np.stack([order[row], order[row + lag]]))
+        n_found += len(row)
+    i, j = np.concatenate(found, axis=1)
+    return i, j
+
+
+def _fallback(same: np.ndarray) -> float:
+    """Return min_similarity for a night too small to calibrate."""
+    low, high = FALLBACK_RANGE
+    if len(same) == 0:
+        return high
+    return float(np.clip(same.mean() - 2 * same.std(), low, high))
+
+
+def _mixture(candidates: np.ndarray, n_possible: float, same: np.ndarray, stranger: tuple[float, float]) -> np.ndarray:
+    """Fit the match component and the share of matches by EM; return the probability over the grid."""
+    stranger_mean, stranger_sd = stranger
+    n_possible = max(n_possible, float(len(candidates)))
+    least_mean = min(stranger_mean + SEPARATION_SD * stranger_sd, float(same.mean()))
+    match_mean, match_sd = max(float(same.mean()), least_mean), max(MIN_SD, float(same.std()))
+    share = min(0.5, len(candidates) / n_possible / 2)
+    for _ in range(ITERATIONS):
+        odds = _log_odds(candidates, share, match_mean, match_sd, stranger_mean, stranger_sd)
+        weight = 1.0 / (1.0 + np.exp(-odds))
+        total = float(weight.sum())
+        if total < 1e-9:
+            break  # no candidate looks like a match
+        before = (share, match_mean, match_sd)
+        share = min(max(total / n_possible, 1e-12), 1.0 - 1e-12)
+        match_mean = max(float(weight @ candidates) / total, least_mean)
+        match_sd = max(MIN_SD, float(np.sqrt(weight @ (candidates - match_mean) ** 2 / total)))
+        if np.allclose(before, (share, match_mean, match_sd), rtol=TOLERANCE, atol=TOLERANCE):
+            break
+    odds = _log_odds(_GRID, share, match_mean, match_sd, stranger_mean, stranger_sd)
+    # Two normals of different width cross twice: more alike must never mean less probable.
+    odds[np.searchsorted(_GRID, stranger_mean) :: -1] = odds.min()
+    return 1.0 / (1.0 + np.exp(-np.maximum.accumulate(odds)))
+
+
+def _stranger_component(strangers: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of the strangers, but for those that are hardly strangers.
+
+    An object that its camera tracks twice at once passes for two; such pairs lengthen the upper tail only. So the
+    spread is first taken below the median, and what lies OUTLIER_SD of it above the median is left out.
+    """
+    middle = float(np.median(strangers))
+    spread = float(np.sqrt(np.mean((strangers[strangers <= middle] - middle) ** 2)))
+    kept = strangers[strangers <= middle + OUTLIER_SD * max(spread, MIN_SD)]
+    return float(kept.mean()), max(MIN_SD, float(kept.std()))
+
+
+def _log_odds(
+    similarity: np.ndarray, share: float, match_mean: float, match_sd: float, stranger_mean: float, stranger_sd: float
+) -> np.ndarray:
+    """Return log(share * match density) - log((1 - share) * stranger density), clipped so that exp() is finite."""
+    match = -0.5 * ((similarity - match_mean) / match_sd) ** 2 - np.log(match_sd)
+    stranger = -0.5 * ((similarity - stranger_mean) / stranger_sd) ** 2 - np.log(stranger_sd)
+    return np.clip(np.log(share) - np.log1p(-share) + match - stranger, -500, 500)

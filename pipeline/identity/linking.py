@@ -1,0 +1,164 @@
+"""Tracklets of a night in, identities out: the parts of this package wired together."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.config import IdentityConfig
+from pipeline.identity.calibration import Calibration, calibrate, known_strangers
+from pipeline.identity.candidates import candidate_pairs, count_possible
+from pipeline.identity.clustering import agglomerate
+from pipeline.identity.evidence import ExemplarSets, halves, similarity, without_camera_bias
+from pipeline.identity.topology import Sightings, Topology
+from pipeline.types import Exemplars, Tracklets, class_group
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Identities:
+    """The identity of each of N tracklets, sorted by tracklet_id.
+
+    tracklet_id  (N,) object (str)
+    identity_id  (N,) object (str), derived from the identity's earliest tracklet
+    confidence   (N,) float32, in [0, 1]. Of a tracklet joined with others: the probability of the pairs that tie it to
+                 them, averaged. Of one left alone: 1 minus the probability of its best candidate. 0 where it was not
+                 judged at all because it is shorter than min_observations.
+    """
+
+    tracklet_id: np.ndarray
+    identity_id: np.ndarray
+    confidence: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.tracklet_id)
+
+
+def link(
+    tracklets: Tracklets,
+    camera_id: np.ndarray,
+    exemplars: Exemplars,
+    config: IdentityConfig,
+    *,
+    device: str = "auto",
+) -> Identities:
+    """Give every tracklet an identity.
+
+    camera_id (N,) object (str), the camera of each tracklet. Rows may come in any order; the answer depends on their
+    content alone. Candidate pairs are of two cameras, of one class group, inside the travel window of `config`. Two
+    tracklets with a common instant in one camera, or in two cameras that do not overlap, and two outside the window of
+    their cameras are never one identity, not through others either. Two tracklets of one camera at different times
+    (a broken track, somebody who came back) are not compared with each other, but share an identity where both belong
+    to the same tracklet of another camera. A tracklet without exemplars is compared by its own embedding.
+    Raises ValueError where ids repeat, lengths differ or an exemplar's tracklet is missing.
+    """
+    topology = Topology.from_config(tuple(sorted({str(name) for name in camera_id})), config)
+    return link_within(topology, tracklets, camera_id, exemplars, config, device=device)
+
+
+def link_within(
+    topology: Topology,
+    tracklets: Tracklets,
+    camera_id: np.ndarray,
+    exemplars: Exemplars,
+    config: IdentityConfig,
+    *,
+    device: str = "auto",
+) -> Identities:
+    """Do what `link` does inside a topology that is already laid out; config.links is not read."""
+    if len(camera_id) != len(tracklets):
+        raise ValueError(f"camera_id: expected {len(tracklets)} rows, one a tracklet, got {len(camera_id)}")
+    order = np.argsort(tracklets.tracklet_id, kind="stable")
+    tracklet_id = tracklets.tracklet_id[order]
+    repeated = tracklet_id[1:][tracklet_id[1:] == tracklet_id[:-1]]
+    if len(repeated):
+        raise ValueError(f"tracklets: expected every tracklet_id once, got {repeated[0]!r} twice")
+    place = {name: index for index, name in enumerate(topology.cameras)}
+    sightings = Sightings(
+        np.array([place[name] for name in camera_id[order]], np.int32),
+        tracklets.started_at_us[order],
+        tracklets.ended_at_us[order],
+    )
+    sets = exemplar_sets(tracklet_id, tracklets.embedding[order], exemplars)
+    judged = tracklets.n_observations[order] >= config.min_observations
+    group = np.array([class_group(int(class_id)) for class_id in tracklets.class_id[order]], dtype=object)
+
+    label = np.arange(len(tracklet_id))
+    confidence = np.zeros(len(tracklet_id), np.float32)
+    for name in sorted(set(group)):
+        index = np.flatnonzero(judged & (group == name))
+        own_label, own_confidence = _link_group(sightings.take(index), sets.take(index), topology, config, device)
+        label[index], confidence[index] = index[own_label], own_confidence
+    return Identities(tracklet_id, identity_ids(tracklet_id, sightings.started_at_us, label), confidence)
+
+
+def exemplar_sets(tracklet_id: np.ndarray, embedding: np.ndarray, exemplars: Exemplars) -> ExemplarSets:
+    """Gather the exemplars of each tracklet, in time; its own embedding (N, D) where it has none.
+
+    tracklet_id (N,) sorted. Raises ValueError for an exemplar of a tracklet that is not there.
+    """
+    place = {name: index for index, name in enumerate(tracklet_id)}
+    strays = sorted(set(exemplars.tracklet_id) - place.keys())
+    if strays:
+        raise ValueError(f"exemplars: expected only those of the tracklets given, got some of {strays[0]!r}")
+    owner = np.array([place[name] for name in exemplars.tracklet_id], np.int64)
+    bare = np.setdiff1d(np.arange(len(tracklet_id)), owner)
+    owner = np.concatenate([owner, bare])
+    instant = np.concatenate([exemplars.captured_at_us, np.zeros(len(bare), np.int64)])
+    frame = np.concatenate([exemplars.frame, np.zeros(len(bare), np.int32)])
+    vector = np.concatenate([exemplars.embedding, embedding[bare]])
+    in_order = np.lexsort((frame, instant, owner))
+    size = np.bincount(owner, minlength=len(tracklet_id))
+    return ExemplarSets(vector[in_order], np.concatenate([[0], np.cumsum(size)]).astype(np.int64))
+
+
+def identity_ids(tracklet_id: np.ndarray, started_at_us: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Name each cluster after its earliest tracklet (ties by tracklet_id): (N,) object.
+
+    The name is a digest, so it stays when later tracklets join and does not depend on how many identities there are.
+    """
+    name: dict[int, str] = {}
+    for row in np.lexsort((tracklet_id.astype(str), started_at_us)).tolist():
+        cluster = int(label[row])
+        if cluster not in name:
+            name[cluster] = "id-" + hashlib.blake2b(tracklet_id[row].encode(), digest_size=8).hexdigest()
+    return np.array([name[cluster] for cluster in label.tolist()], dtype=object)
+
+
+def _link_group(
+    sightings: Sightings, sets: ExemplarSets, topology: Topology, config: IdentityConfig, device: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cluster the tracklets of one class group: labels (N,), each the lowest row of its cluster, and confidence."""
+    sets = without_camera_bias(sets, sightings.camera)
+    pairs = candidate_pairs(sightings, sets, topology, config.neighbours, device=device)
+    alike = similarity(sets, pairs[:, 0], pairs[:, 1])
+    calibration = calibrate(
+        alike,
+        count_possible(sightings, topology),
+        similarity(*halves(sets)),
+        similarity(sets, *known_strangers(sightings, topology)),
+        configured=config.min_similarity,
+    )
+    label = agglomerate(
+        len(sightings),
+        pairs,
+        alike,
+        lambda i, j: topology.relate(sightings.take(i), sightings.take(j)),
+        stranger_similarity=calibration.stranger_similarity,
+        min_similarity=calibration.min_similarity,
+    )
+    return label, _confidence(label, pairs, alike, calibration)
+
+
+def _confidence(label: np.ndarray, pairs: np.ndarray, alike: np.ndarray, calibration: Calibration) -> np.ndarray:
+    """Return the confidence of each tracklet as Identities describes it."""
+    probability = calibration.probability(alike)
+    joined = label[pairs[:, 0]] == label[pairs[:, 1]]
+    tie_sum, n_ties, best_refused = (np.zeros(len(label)) for _ in range(3))
+    for side in (0, 1):
+        np.add.at(tie_sum, pairs[joined, side], probability[joined])
+        np.add.at(n_ties, pairs[joined, side], 1)
+        np.maximum.at(best_refused, pairs[~joined, side], probability[~joined])
+    tied = np.divide(tie_sum, n_ties, out=np.zeros(len(label)), where=n_ties > 0)
+    return np.where(n_ties > 0, tied, 1.0 - best_refused).astype(np.float32)
