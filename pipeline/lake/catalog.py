@@ -1,0 +1,196 @@
+"""DuckDB over a lake: views of whole units, and nothing outside the lake within reach.
+
+A connection is a snapshot of which units there are: those the ledger lists when it is opened. The views are in sql/,
+each headed by its purpose and columns.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import zoneinfo
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.errors import UserError
+from pipeline.lake import ledger, schema, tables
+from pipeline.lake.storage import RemoteStorage
+from pipeline.lake.writer import Lake, unit_location
+
+Connection = duckdb.DuckDBPyConnection
+"""What `connect` gives; reports name the type by this."""
+
+FILE_VIEWS = ("observations", "tracklets", "embeddings", "identities")
+"""Views over Parquet files, one .sql each with `$files` for their list."""
+
+VIEWS = (
+    "watched",
+    "gaps",
+    "coverage",
+    "crossings_between",
+    "crossings",
+    "zone_visits_between",
+    "zone_visits",
+    "zone_dwell",
+    "traffic_counts",
+    "identity_sightings",
+    "origin_destination",
+)
+"""Views and table macros over those, in the order in which they build on each other."""
+
+_FLEET_TABLES = ("cameras", "lines", "zones")
+
+
+def connect(url: str, *, time_zone: str | None = None) -> Connection:
+    """Open a lake for questions, with every table and view of sql/; instants are shown in `time_zone` (UTC without).
+
+    The connection reads no file outside the lake and its settings are locked. Strangers' SQL goes through `query`,
+    which lets nothing but a SELECT pass. Raises LakeError where there is no lake, UserError for an unknown zone.
+    """
+    lake = Lake.open(url)
+    connection = duckdb.connect(":memory:")
+    try:
+        connection.execute(f"SET TimeZone = {_literal(_checked_zone(time_zone))}")
+        _load_tables(connection, lake)
+        for name in VIEWS:
+            connection.execute(_sql(name))
+        _lock(connection, lake)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def query(
+    url: str, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None, *, time_zone: str | None = None
+) -> pa.Table:
+    """Answer one SELECT over a lake. Raises UserError where it is something else or DuckDB cannot answer it."""
+    with connect(url, time_zone=time_zone) as connection:
+        return select(connection, sql, params)
+
+
+def select(connection: Connection, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
+    """Answer one SELECT on an open connection. Raises UserError where it is something else or cannot be answered.
+
+    A statement that DuckDB calls a SELECT may still write, by `WITH x AS (COPY ... TO ...)`; such a statement cannot
+    stand inside another, so it is bound there first (EXPLAIN runs nothing).
+    """
+    try:
+        statements = connection.extract_statements(sql)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise UserError(_not_a_select(statements))
+        text = _without_semicolon(sql)
+        connection.execute(f"EXPLAIN SELECT * FROM (\n{text}\n)", params)
+        return connection.sql(text, params=params).to_arrow_table()
+    except duckdb.Error as error:
+        raise UserError(f"the query cannot be answered: {_sentence(error)}") from None
+
+
+def _load_tables(connection: Connection, lake: Lake) -> None:
+    """Load the small tables, and lay views over the files of the entered units."""
+    if isinstance(lake.storage, RemoteStorage):
+        connection.register_filesystem(lake.storage.filesystem)
+    entries = lake.ledger()
+    _create(connection, "ledger", _with_partition(entries))
+    for name in _FLEET_TABLES:
+        path = f"{name}/{name}.parquet"
+        content = lake.storage.read(path)
+        empty = schema.TABLES[name].empty_table()
+        _create(
+            connection, name, empty if content is None else tables.from_parquet(content, lake.storage.location(path))
+        )
+    files = {
+        name: [unit_location(lake, name, entry) for entry in entries if getattr(entry, name) > 0]
+        for name in schema.PER_SEGMENT
+    }
+    files["identities"] = [lake.storage.location(path) for path in lake.storage.files("identities", ".parquet")]
+    for name in FILE_VIEWS:
+        if files[name]:
+            connection.execute(_sql(name).replace("$files", _list(files[name])))
+        else:
+            _create(connection, name, _empty(name))
+
+
+def _with_partition(entries: list[ledger.LedgerEntry]) -> pa.Table:
+    """Return the ledger's table with the partition's columns, as its files have them."""
+    days = pa.array([entry.local_date for entry in entries], pa.string()).cast(pa.date32())
+    table = ledger.to_table(entries)
+    return table.append_column("camera", table["camera_id"]).append_column("date", days)
+
+
+def _empty(name: str) -> pa.Table:
+    """Return a file view's columns without rows."""
+    table = schema.TABLES[name].empty_table()
+    if name in schema.PER_SEGMENT:
+        table = table.append_column("camera", pa.array([], pa.string()))
+    return table.append_column("date", pa.array([], pa.date32()))
+
+
+def _create(connection: Connection, name: str, table: pa.Table) -> None:
+    connection.register("_incoming", table)
+    connection.execute(f"CREATE TABLE {name} AS FROM _incoming")
+    connection.unregister("_incoming")
+
+
+def _lock(connection: Connection, lake: Lake) -> None:
+    """Shut the connection off from everything but the lake, for good."""
+    folders = {f"{lake.storage.location('').rstrip('/')}/"}
+    if isinstance(lake.storage, RemoteStorage):
+        # DuckDB compares both what it was given and what the file system calls it, `memory:///lake` for `memory://lake`.
+        folders |= {f"{lake.url}/", f"{lake.storage.protocol}://{str(lake.storage.root).lstrip('/')}/"}
+    # Sorting more than fits in memory spills to disk; without a folder named, DuckDB would use the working directory's.
+    connection.execute(f"SET temp_directory = {_literal(tempfile.gettempdir() + '/nightfleet-spill')}")
+    connection.execute(f"SET allowed_directories = {_list(sorted(folders))}")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _without_semicolon(sql: str) -> str:
+    """Cut one statement at the semicolon that ends it, if one does; those in strings and comments are no such thing."""
+    content = sql.encode()
+    for offset, kind in duckdb.tokenize(sql):
+        if kind == duckdb.token_type.operator and content[offset : offset + 1] == b";":
+            return content[:offset].decode()
+    return sql
+
+
+def _sql(name: str) -> str:
+    return (resources.files("pipeline.lake") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _list(texts: Sequence[str]) -> str:
+    return "[" + ", ".join(_literal(text) for text in texts) + "]"
+
+
+def _checked_zone(time_zone: str | None) -> str:
+    name = time_zone or "UTC"
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        raise UserError(f"{name!r} is not an IANA time zone; write one such as Europe/Berlin") from None
+    return name
+
+
+def _not_a_select(statements: list) -> str:
+    if not statements:
+        return "the query is empty; write one SELECT statement, such as SELECT * FROM coverage"
+    if len(statements) > 1:
+        return f"the query has {len(statements)} statements; write one SELECT at a time"
+    kind = statements[0].type
+    if kind == duckdb.StatementType.MULTI:
+        return "a PIVOT must name its values here, as in PIVOT crossings ON direction IN ('in', 'out') USING count(*)"
+    return f"only SELECT is answered here, got {kind.name}; a lake is written by `nightfleet run` alone"
+
+
+def _sentence(error: duckdb.Error) -> str:
+    """Return DuckDB's message in one line, without the picture of the query under it."""
+    text = str(error).split("\n\nLINE ")[0]
+    return re.sub(r"\s+", " ", text).strip().rstrip(".")

@@ -1,0 +1,67 @@
+"""The fleet as configured, as tables: cameras, lines and zones, measured on the ground where a camera is calibrated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.config import FleetConfig, Point, digest
+from pipeline.lake import schema
+
+
+def fleet_tables(config: FleetConfig) -> dict[str, pa.Table]:
+    """Return the tables `cameras`, `lines` and `zones` of a fleet, in the order of its file."""
+    cameras, lines, zones = [], [], []
+    for camera in config.cameras:
+        homography = None if camera.homography is None else np.array(camera.homography, np.float64)
+        cameras.append(
+            {
+                "camera_id": camera.id,
+                "time_zone": camera.time_zone,
+                "homography": None if homography is None else homography.ravel().tolist(),
+                "config_digest": digest(camera),
+            }
+        )
+        for line in camera.lines:
+            (x1, y1), (x2, y2) = line.points
+            lines.append(
+                {
+                    "camera_id": camera.id,
+                    "line_id": line.name,
+                    "x1": x1,
+                    "y1": y1,
+                    "x2": x2,
+                    "y2": y2,
+                    "forward": line.forward,
+                    "backward": line.backward,
+                    "length_m": None if homography is None else _length(_on_ground(homography, line.points)),
+                }
+            )
+        for zone in camera.zones:
+            zones.append(
+                {
+                    "camera_id": camera.id,
+                    "zone_id": zone.name,
+                    "x": [x for x, _ in zone.polygon],
+                    "y": [y for _, y in zone.polygon],
+                    "area_sqm": None if homography is None else _area(_on_ground(homography, zone.polygon)),
+                }
+            )
+    rows = {"cameras": cameras, "lines": lines, "zones": zones}
+    return {name: pa.Table.from_pylist(rows[name], schema=schema.TABLES[name]) for name in rows}
+
+
+def _on_ground(homography: np.ndarray, points: tuple[Point, ...]) -> np.ndarray:
+    """Project picture points (N, 2) to metres (N, 2)."""
+    homogeneous = np.column_stack([np.array(points, np.float64), np.ones(len(points))]) @ homography.T
+    return homogeneous[:, :2] / homogeneous[:, 2:]
+
+
+def _length(ends_m: np.ndarray) -> float:
+    return float(np.linalg.norm(ends_m[1] - ends_m[0]))
+
+
+def _area(corners_m: np.ndarray) -> float:
+    """Area of a polygon (N, 2) by the shoelace formula."""
+    x, y = corners_m.T
+    return float(abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2)

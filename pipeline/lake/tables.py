@@ -1,0 +1,225 @@
+"""Structs of arrays <-> Arrow tables of the lake, and Arrow tables <-> the bytes of their Parquet files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import LakeError
+from pipeline.lake import schema
+from pipeline.types import COCO_CLASSES, EMBEDDING_DIM, Exemplars, Observations, Tracklets
+
+_CLASS_ID = {name: class_id for class_id, name in enumerate(COCO_CLASSES)}
+_ROWS_PER_GROUP = 122_880
+"""DuckDB's own row group, the unit in which it spreads a scan over threads."""
+
+
+def observations_table(camera_id: str, rows: Observations) -> pa.Table:
+    """Return N observations of one camera as a table of schema.OBSERVATIONS."""
+    return _table(
+        schema.OBSERVATIONS,
+        {
+            "tracklet_id": rows.tracklet_id,
+            "camera_id": _constant(camera_id, len(rows)),
+            "segment_id": rows.segment_id,
+            "captured_at": rows.captured_at_us,
+            "frame": rows.frame,
+            "class": _class_names(rows.class_id),
+            "score": rows.score,
+            "x1": rows.xyxy[:, 0],
+            "y1": rows.xyxy[:, 1],
+            "x2": rows.xyxy[:, 2],
+            "y2": rows.xyxy[:, 3],
+            "interpolated": rows.interpolated,
+        },
+    )
+
+
+def tracklets_table(camera_id: str, segment_id: str, rows: Tracklets) -> pa.Table:
+    """Return N tracklets that ended during one segment of one camera as a table of schema.TRACKLETS."""
+    return _table(
+        schema.TRACKLETS,
+        {
+            "tracklet_id": rows.tracklet_id,
+            "camera_id": _constant(camera_id, len(rows)),
+            "segment_id": _constant(segment_id, len(rows)),
+            "class": _class_names(rows.class_id),
+            "started_at": rows.started_at_us,
+            "ended_at": rows.ended_at_us,
+            "n_observations": rows.n_observations,
+            "mean_score": rows.mean_score,
+            "entry_x": rows.entry_xy[:, 0],
+            "entry_y": rows.entry_xy[:, 1],
+            "exit_x": rows.exit_xy[:, 0],
+            "exit_y": rows.exit_xy[:, 1],
+            "embedding": rows.embedding,
+        },
+    )
+
+
+def embeddings_table(camera_id: str, rows: Exemplars) -> pa.Table:
+    """Return N exemplars of one camera as a table of schema.EMBEDDINGS."""
+    return _table(
+        schema.EMBEDDINGS,
+        {
+            "tracklet_id": rows.tracklet_id,
+            "camera_id": _constant(camera_id, len(rows)),
+            "captured_at": rows.captured_at_us,
+            "frame": rows.frame,
+            "quality": rows.quality,
+            "embedding": rows.embedding,
+        },
+    )
+
+
+def identities_table(tracklet_id: np.ndarray, identity_id: np.ndarray, confidence: np.ndarray, run_id: str) -> pa.Table:
+    """Return N identities (columns (N,) object, (N,) object, (N,) float32) as a table of schema.IDENTITIES.
+
+    The run's id stands in the table's metadata too: a night without tracklets has a run all the same.
+    """
+    table = _table(
+        schema.IDENTITIES,
+        {
+            "tracklet_id": tracklet_id,
+            "identity_id": identity_id,
+            "confidence": confidence,
+            "run_id": _constant(run_id, len(tracklet_id)),
+        },
+    )
+    return table.replace_schema_metadata({**schema.IDENTITIES.metadata, b"nightfleet.run_id": run_id.encode()})
+
+
+def to_observations(table: pa.Table) -> Observations:
+    """Return a table of schema.OBSERVATIONS as a struct, sorted by (captured_at, tracklet_id)."""
+    table = table.sort_by([("captured_at", "ascending"), ("tracklet_id", "ascending")])
+    return Observations(
+        tracklet_id=_strings(table["tracklet_id"]),
+        segment_id=_strings(table["segment_id"]),
+        frame=_numbers(table["frame"], np.int32),
+        captured_at_us=_instants(table["captured_at"]),
+        class_id=_class_ids(table["class"]),
+        score=_numbers(table["score"], np.float32),
+        xyxy=_pairs(table, ("x1", "y1", "x2", "y2")),
+        interpolated=_numbers(table["interpolated"], np.bool_),
+    )
+
+
+def to_tracklets(table: pa.Table) -> tuple[Tracklets, np.ndarray]:
+    """Return a table of schema.TRACKLETS as a struct and its camera ids (N,), sorted by tracklet_id."""
+    table = table.sort_by([("tracklet_id", "ascending")])
+    tracklets = Tracklets(
+        tracklet_id=_strings(table["tracklet_id"]),
+        class_id=_class_ids(table["class"]),
+        started_at_us=_instants(table["started_at"]),
+        ended_at_us=_instants(table["ended_at"]),
+        n_observations=_numbers(table["n_observations"], np.int32),
+        mean_score=_numbers(table["mean_score"], np.float32),
+        entry_xy=_pairs(table, ("entry_x", "entry_y")),
+        exit_xy=_pairs(table, ("exit_x", "exit_y")),
+        embedding=_vectors(table["embedding"]),
+    )
+    return tracklets, _strings(table["camera_id"])
+
+
+def to_exemplars(table: pa.Table) -> Exemplars:
+    """Return a table of schema.EMBEDDINGS as a struct, sorted by (tracklet_id, captured_at)."""
+    table = table.sort_by([("tracklet_id", "ascending"), ("captured_at", "ascending")])
+    return Exemplars(
+        tracklet_id=_strings(table["tracklet_id"]),
+        captured_at_us=_instants(table["captured_at"]),
+        frame=_numbers(table["frame"], np.int32),
+        quality=_numbers(table["quality"], np.float32),
+        embedding=_vectors(table["embedding"]),
+    )
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """Return a table as a Parquet file: equal tables, equal bytes.
+
+    Encodings by type (measured: half the size and a quarter of the time of the defaults): text as dictionary, whole
+    numbers and instants as deltas, floats as byte streams, since hardly any two are equal.
+    """
+    text, encodings = [], {}
+    for field in table.schema:
+        if pa.types.is_string(field.type):
+            text.append(field.name)
+        elif pa.types.is_integer(field.type) or pa.types.is_timestamp(field.type):
+            encodings[field.name] = "DELTA_BINARY_PACKED"
+        elif pa.types.is_floating(field.type):
+            encodings[field.name] = "BYTE_STREAM_SPLIT"
+        elif pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type):
+            encodings[f"{field.name}.list.element"] = "BYTE_STREAM_SPLIT"
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=_ROWS_PER_GROUP,
+        compression="zstd",
+        use_dictionary=text,
+        column_encoding=encodings,
+        write_statistics=[name for name in table.schema.names if name != "embedding"],
+    )
+    return sink.getvalue().to_pybytes()
+
+
+def to_plain_parquet(table: pa.Table) -> bytes:
+    """Return a table of a row or a few as a Parquet file, uncompressed: thousands of them are read twice as fast so."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="none", use_dictionary=False)
+    return sink.getvalue().to_pybytes()
+
+
+def from_parquet(content: bytes, origin: str) -> pa.Table:
+    """Return the table in a Parquet file; `origin` names it in a message. Raises LakeError where it is damaged."""
+    try:
+        return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise LakeError(f"{origin}: not a whole Parquet file ({error}); remove it and run again") from None
+
+
+def _table(table_schema: pa.Schema, columns: dict[str, object]) -> pa.Table:
+    arrays = []
+    for field in table_schema:
+        values = columns[field.name]
+        if field.type == schema.VECTOR:
+            flat = pa.array(np.ascontiguousarray(values, np.float32).reshape(-1), pa.float32())
+            arrays.append(pa.FixedSizeListArray.from_arrays(flat, type=field.type))
+        else:
+            arrays.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(arrays, schema=table_schema)
+
+
+def _constant(value: str, n_rows: int) -> np.ndarray:
+    return np.full(n_rows, value, dtype=object)
+
+
+def _class_names(class_id: np.ndarray) -> np.ndarray:
+    return np.array(COCO_CLASSES, dtype=object)[class_id]
+
+
+def _class_ids(column: pa.ChunkedArray) -> np.ndarray:
+    return np.array([_CLASS_ID[name] for name in column.to_pylist()], dtype=np.int16)
+
+
+def _strings(column: pa.ChunkedArray) -> np.ndarray:
+    out = np.empty(len(column), dtype=object)
+    out[:] = column.to_pylist()
+    return out
+
+
+def _numbers(column: pa.ChunkedArray, dtype: type) -> np.ndarray:
+    return column.to_numpy(zero_copy_only=False).astype(dtype)
+
+
+def _instants(column: pa.ChunkedArray) -> np.ndarray:
+    return column.cast(pa.int64()).to_numpy().astype(np.int64)
+
+
+def _pairs(table: pa.Table, names: tuple[str, ...]) -> np.ndarray:
+    return np.stack([_numbers(table[name], np.float32) for name in names], axis=1)
+
+
+def _vectors(column: pa.ChunkedArray) -> np.ndarray:
+    values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return values.astype(np.float32).reshape(-1, EMBEDDING_DIM)

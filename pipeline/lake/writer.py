@@ -1,0 +1,288 @@
+"""The lake: a folder of Parquet files that readers see whole units of, whatever was killed while writing."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.config import FleetConfig
+from pipeline.errors import LakeError
+from pipeline.lake import fleet, ledger, schema, tables
+from pipeline.lake.ledger import LedgerEntry
+from pipeline.lake.storage import Storage, open_storage
+from pipeline.types import Exemplars, Observations, Tracklets
+
+MARKER = "_nightfleet.json"
+"""The file that makes a folder a lake."""
+
+CONFIG = "_fleet.json"
+"""The configuration of the last run, as it was checked: among others, what a search must embed pictures with."""
+
+_FORMAT = "nightfleet-lake"
+_LEDGER_PATH = re.compile(r"ledger/date=([^/]+)/camera=[^/]+/[^/]+\.parquet")
+_READERS = 8
+"""Files read at once: small files are all waiting, on a disk as on an object store."""
+
+
+class Lake:
+    """A lake open for reading and writing. Several processes may write different units of one lake at once."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    @classmethod
+    def open(cls, url: str) -> Lake:
+        """Open a lake. Raises LakeError where there is none, or one of a newer schema."""
+        storage = open_storage(url)
+        marker = storage.read(MARKER)
+        if marker is None:
+            raise LakeError(
+                f"{storage.url}: not a lake (it has no {MARKER}); give the folder that a fleet.yaml names as `lake:`, "
+                "or make one with `nightfleet run`"
+            )
+        _check_marker(marker, storage.url)
+        return cls(storage)
+
+    @classmethod
+    def exists(cls, url: str) -> bool:
+        """Tell whether there is a lake, of whatever version."""
+        return open_storage(url).read(MARKER) is not None
+
+    @classmethod
+    def open_or_create(cls, url: str) -> Lake:
+        """Open a lake, or make one where the folder is missing or empty. Safe in several processes at once.
+
+        Raises LakeError where the folder holds something else, or a lake of a newer schema.
+        """
+        storage = open_storage(url)
+        try:
+            # The marker is looked for again after the listing: another process may have made the lake in between.
+            if storage.read(MARKER) is None and storage.names() and storage.read(MARKER) is None:
+                raise LakeError(
+                    f"{storage.url}: this folder is not empty and not a lake; name an empty or a new folder as `lake:`"
+                )
+            if storage.read(MARKER) is None:
+                content = {"format": _FORMAT, "schema_version": schema.SCHEMA_VERSION}
+                storage.write(MARKER, json.dumps(content).encode() + b"\n")
+        except OSError as error:
+            reason = error.strerror or error
+            raise LakeError(f"{storage.url}: a lake cannot be made here: {reason}; name a folder that can") from None
+        return cls.open(url)
+
+    @property
+    def url(self) -> str:
+        """Folder or URL of the lake."""
+        return self.storage.url
+
+    # -- units of work ------------------------------------------------------------------------------------------------
+
+    def write_unit(
+        self,
+        entry: LedgerEntry,
+        local_date: str,
+        observations: Observations,
+        tracklets: Tracklets,
+        exemplars: Exemplars,
+        state_out: bytes | None,
+    ) -> LedgerEntry:
+        """Write all of one unit in place of whatever an earlier run left of it, and return the entry as entered.
+
+        The old ledger entry goes first and the new one comes last, so at no instant does a reader who follows the
+        ledger see half a unit. Row counts and `write_s` of the entry are set here.
+        """
+        began = time.perf_counter()
+        camera_id, segment_id = entry.camera_id, entry.segment_id
+        contents = {
+            "observations": tables.to_parquet(tables.observations_table(camera_id, observations)),
+            "tracklets": tables.to_parquet(tables.tracklets_table(camera_id, segment_id, tracklets)),
+            "embeddings": tables.to_parquet(tables.embeddings_table(camera_id, exemplars)),
+        }
+        self._withdraw(camera_id, local_date, segment_id)
+        for table, content in contents.items():
+            self.storage.write(_unit_path(table, local_date, camera_id, segment_id), content)
+        if state_out is None:
+            self.storage.remove(_state_path(camera_id, segment_id))
+        else:
+            self.storage.write(_state_path(camera_id, segment_id), state_out)
+        entry = replace(
+            entry,
+            local_date=local_date,
+            observations=len(observations),
+            tracklets=len(tracklets),
+            embeddings=len(exemplars),
+            write_s=time.perf_counter() - began,
+        )
+        self._enter(entry)
+        return entry
+
+    def write_quarantine(self, entry: LedgerEntry, local_date: str) -> LedgerEntry:
+        """Enter a unit that gave no rows, removing those an earlier run left; returns the entry as entered."""
+        self.remove_unit(entry.camera_id, local_date, entry.segment_id)
+        entry = replace(entry, local_date=local_date, observations=0, tracklets=0, embeddings=0)
+        self._enter(entry)
+        return entry
+
+    def remove_unit(self, camera_id: str, local_date: str, segment_id: str) -> None:
+        """Remove all of a unit: its ledger entry first, then rows and state."""
+        self._withdraw(camera_id, local_date, segment_id)
+        for table in schema.PER_SEGMENT:
+            self.storage.remove(_unit_path(table, local_date, camera_id, segment_id))
+        self.storage.remove(_state_path(camera_id, segment_id))
+
+    def state(self, camera_id: str, segment_id: str) -> bytes | None:
+        """Return the tracker's state after a unit, or None where none was kept."""
+        return self.storage.read(_state_path(camera_id, segment_id))
+
+    def ledger(self) -> list[LedgerEntry]:
+        """Return every entry, by camera and start (see ledger.from_table)."""
+        return self._entries(self.storage.files("ledger", ".parquet"))
+
+    def _withdraw(self, camera_id: str, local_date: str, segment_id: str) -> None:
+        """Remove the unit's ledger entry, and all it has in a neighbouring date.
+
+        A segment's id holds its start in UTC, so a changed time zone moves it by one date at most.
+        """
+        day = date.fromisoformat(local_date)
+        self.storage.remove(_unit_path("ledger", local_date, camera_id, segment_id))
+        for neighbour in (day - timedelta(days=1), day + timedelta(days=1)):
+            for table in ("ledger", *schema.PER_SEGMENT):
+                self.storage.remove(_unit_path(table, neighbour.isoformat(), camera_id, segment_id))
+
+    def _enter(self, entry: LedgerEntry) -> None:
+        path = _unit_path("ledger", entry.local_date, entry.camera_id, entry.segment_id)
+        self.storage.write(path, tables.to_plain_parquet(ledger.to_table([entry])))
+
+    def _entries(self, paths: list[str]) -> list[LedgerEntry]:
+        read = self._read(paths)
+        if not read:
+            return []
+        dates = [_LEDGER_PATH.fullmatch(path)[1] for path, table in read for _ in range(len(table))]
+        return ledger.from_table(pa.concat_tables([table for _, table in read]), dates)
+
+    # -- identities and the fleet -------------------------------------------------------------------------------------
+
+    def dates(self) -> list[str]:
+        """Return the local dates of which units are entered, ascending."""
+        dates = (name.removeprefix("date=") for name in self.storage.names("ledger") if name.startswith("date="))
+        return sorted(day for day in dates if self.storage.files(f"ledger/date={day}", ".parquet"))
+
+    def read_tracklets(self, local_date: str) -> tuple[Tracklets, np.ndarray]:
+        """Return a date's tracklets, sorted by tracklet_id, and their camera ids (N,); entered units only."""
+        return tables.to_tracklets(self._read_rows("tracklets", local_date))
+
+    def read_exemplars(self, local_date: str) -> Exemplars:
+        """Return a date's exemplars, sorted by (tracklet_id, captured_at); entered units only."""
+        return tables.to_exemplars(self._read_rows("embeddings", local_date))
+
+    def write_identities(
+        self, local_date: str, tracklet_id: np.ndarray, identity_id: np.ndarray, confidence: np.ndarray, run_id: str
+    ) -> None:
+        """Write a date's identities, (N,) object, (N,) object, (N,) float32, in place of those of an earlier run."""
+        table = tables.identities_table(tracklet_id, identity_id, confidence, run_id)
+        self.storage.write(_identities_path(local_date), tables.to_parquet(table))
+
+    def identity_runs(self) -> dict[str, str]:
+        """Return the run each date's identities come from, by local date."""
+        paths = self.storage.files("identities", ".parquet")
+        return {
+            _date_of(path): table.schema.metadata[b"nightfleet.run_id"].decode() for path, table in self._read(paths)
+        }
+
+    def write_fleet(self, config: FleetConfig) -> None:
+        """Write the configuration, and the tables of cameras, lines and zones, in place of earlier ones."""
+        self.storage.write(CONFIG, config.model_dump_json(indent=1).encode() + b"\n")
+        for name, table in fleet.fleet_tables(config).items():
+            self.storage.write(f"{name}/{name}.parquet", tables.to_parquet(table))
+
+    def read_config(self) -> FleetConfig:
+        """Return the configuration of the last run. Raises LakeError where there is none this program can read."""
+        content = self.storage.read(CONFIG)
+        if content is None:
+            raise LakeError(f"{self.url}: nothing was run on this lake yet; run `nightfleet run` first")
+        try:
+            return FleetConfig.model_validate_json(content)
+        except ValueError:
+            raise LakeError(
+                f"{self.url}: {CONFIG} is not a configuration of this nightfleet; renew it by `nightfleet run`"
+            ) from None
+
+    def clean(self) -> None:
+        """Remove temporary files that a killed run left. They are invisible to readers, but take room."""
+        self.storage.clean()
+
+    def _read_rows(self, name: str, local_date: str) -> pa.Table:
+        """Read one date of a per-segment table, those units only that are entered."""
+        entered = self._entries(self.storage.files(f"ledger/date={local_date}", ".parquet"))
+        paths = [
+            _unit_path(name, local_date, entry.camera_id, entry.segment_id)
+            for entry in entered
+            if getattr(entry, name) > 0
+        ]
+        read = self._read(paths, self._missing)
+        return pa.concat_tables([schema.TABLES[name].empty_table(), *(table for _, table in read)])
+
+    def _missing(self, path: str) -> None:
+        raise LakeError(
+            f"{self.storage.location(path)}: the ledger lists this file, but it is missing; remove the ledger's file "
+            "of the same name and run again"
+        )
+
+    def _read(
+        self, paths: Sequence[str], on_missing: Callable[[str], None] = lambda path: None
+    ) -> list[tuple[str, pa.Table]]:
+        """Read files side by side, in the order given; one that vanished is left out after `on_missing`."""
+        with ThreadPoolExecutor(_READERS) as pool:
+            contents = list(pool.map(self.storage.read, paths))
+        found = []
+        # Parsed one after another: a small file's parse holds the interpreter, and threads would only fight for it.
+        for path, content in zip(paths, contents):
+            if content is None:
+                on_missing(path)
+            else:
+                found.append((path, tables.from_parquet(content, self.storage.location(path))))
+        return found
+
+
+def unit_location(lake: Lake, table: str, entry: LedgerEntry) -> str:
+    """Return the full path or URL of a unit's file of one table."""
+    return lake.storage.location(_unit_path(table, entry.local_date, entry.camera_id, entry.segment_id))
+
+
+def _unit_path(table: str, local_date: str, camera_id: str, segment_id: str) -> str:
+    return f"{table}/date={local_date}/camera={camera_id}/{segment_id}.parquet"
+
+
+def _state_path(camera_id: str, segment_id: str) -> str:
+    return f"_state/camera={camera_id}/{segment_id}.state"
+
+
+def _identities_path(local_date: str) -> str:
+    return f"identities/date={local_date}/identities.parquet"
+
+
+def _date_of(path: str) -> str:
+    return path.split("/")[1].removeprefix("date=")
+
+
+def _check_marker(content: bytes, url: str) -> None:
+    """Refuse a marker that is none, or of a schema newer than this program's."""
+    try:
+        marker = json.loads(content)
+        version = marker["schema_version"] if marker["format"] == _FORMAT else None
+    except (ValueError, KeyError, TypeError):
+        version = None
+    if not isinstance(version, int):
+        raise LakeError(f"{url}: {MARKER} is not a nightfleet lake's; expected a format and a schema version in it")
+    if version > schema.SCHEMA_VERSION:
+        raise LakeError(
+            f"{url}: this lake has schema version {version}, and this nightfleet knows versions up to "
+            f"{schema.SCHEMA_VERSION}; upgrade nightfleet, or name another folder as `lake:`"
+        )
