@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import psutil
-from pipeline.footage.decode import SegmentReader, sample_frames
-from pipeline.footage.segments import discover
 
 from jobs import nightly
 from pipeline.config import CameraConfig, FleetConfig, ModelsConfig, parse
 from pipeline.errors import ConfigError
 from pipeline.execution.progress import Silence
+from pipeline.footage.decode import SegmentReader, sample_frames
+from pipeline.footage.segments import discover
 from pipeline.types import CameraView, FrameBatch, Segment
 
 BENCH_FRAMES = 240
@@ -30,9 +30,9 @@ def bench_pipeline(clip: Path | None, *, models: ModelsConfig, workers: int | No
     """Measure decode, detector and embedder alone, then the whole run, on the same clip in one go.
 
     Speeds are frames a second at the clip's own density of objects. The bound is, on a CPU, the cores used divided by
-    the sum of the stages' core-seconds a frame (each measured on one thread); with a GPU, the slowest stage alone. The
-    whole run is a fleet of as many cameras as workers, each with the clip; its time runs from the first segment taken to
-    the last one finished, so it has no start-up in it, which is reported beside it.
+    the sum of the stages' core-seconds a frame (each measured on one thread); with a GPU, the slowest stage alone.
+    The whole run is a fleet of as many cameras as workers, each with the clip; its time runs from the first segment
+    taken to the last one finished, so it has no start-up in it, which is reported beside it.
     """
     with tempfile.TemporaryDirectory(prefix="nightfleet-bench-") as folder:
         clip = _rendered(Path(folder)) if clip is None else clip.resolve()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.footage.decode import sample_frames
-
 from jobs.survey import survey
 from pipeline.config import FleetConfig
 from pipeline.errors import NightfleetError, SegmentError
+from pipeline.footage.decode import sample_frames
 from pipeline.lake.writer import Lake
 
 

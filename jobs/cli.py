@@ -173,12 +173,22 @@ def report_traffic(
     by: Annotated[str, typer.Option(help="Length of a bin: 15min, 5min, 1h, 30s.")] = "15min",
     format: Annotated[Format, typer.Option(help="How to write the counts.")] = Format.table,
     out: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
+    cameras: Annotated[str | None, typer.Option(help="Only these cameras: A,B")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First local date, YYYY-MM-DD.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last local date, included.")] = None,
     as_json: Json = False,
 ) -> None:
     """Count by camera, line, direction, class and time bin; bins nobody crossed in are there with 0."""
-    from jobs.report import traffic
+    from jobs.report import traffic_report
 
-    printing.table(traffic(lake, by=by), "json" if as_json else format.value, out)
+    report = traffic_report(lake, by=by, cameras=_names(cameras), first_date=first, last_date=last)
+    if as_json:
+        parts = {"counts": report.counts, "totals": report.totals, "dwell": report.dwell}
+        printing.emit({name: rows.to_pylist() for name, rows in parts.items()}, as_json, print)
+    elif format is Format.table and out is None:
+        printing.traffic(report)
+    else:
+        printing.table(report.counts, format.value, out)
 
 
 @evaluate_app.command("mot", epilog=example("nightfleet evaluate mot --truth gt --predicted tracks --json"))

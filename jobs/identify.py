@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.identity.linking import link
-
 from pipeline.config import FleetConfig, digest
+from pipeline.identity.linking import link
 from pipeline.lake.writer import Lake
 
 

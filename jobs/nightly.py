@@ -76,6 +76,7 @@ def run(
     seen.refuse_mistakes()
     lake = Lake.open_or_create(config.lake)
     lake.clean()
+    remove_superseded(seen, lake)
     ledger = {entry.segment_id: entry for entry in lake.ledger()}
     shifts = plan_shifts(config, seen, ledger, date)
     lake.write_fleet(config)
@@ -95,8 +96,6 @@ def run(
         n_identities = identify(config, lake)
     finally:
         progress.end()
-        if config.execution.executor == "ray" and n_workers:
-            _disconnect(address)
     return _summary(config, made, found, failed_files, seen, n_identities, n_workers, time.perf_counter() - began)
 
 
@@ -136,6 +135,21 @@ def plan_shifts(
     return shifts
 
 
+def remove_superseded(seen: Survey, lake: Lake) -> None:
+    """Remove units whose file now has another place on the clock, so that no row stands in the lake twice.
+
+    Units whose file is gone stay: the lake outlives the footage.
+    """
+    now = {}
+    for footage in seen.footage:
+        for file in (*footage.segments, *footage.unusable):
+            now[footage.camera_id, file.url] = (file.segment_id, file.local_date)
+    for entry in lake.ledger():
+        place = now.get((entry.camera_id, entry.url))
+        if place is not None and place != (entry.segment_id, entry.local_date):
+            lake.remove_unit(entry.camera_id, entry.local_date, entry.segment_id)
+
+
 def _open_workers(config: FleetConfig, lake: Lake, address: str | None, n_shifts: int, progress: Progress) -> tuple:
     """Return the workers the configuration asks for, and how many. Imports Ray only where it is used."""
     if config.execution.executor == "local":
@@ -145,16 +159,7 @@ def _open_workers(config: FleetConfig, lake: Lake, address: str | None, n_shifts
     from pipeline.execution import cluster
 
     progress.stage("starting workers")
-    cluster.connect(config.execution, address)
-    n_workers, gpus_per_worker = cluster.fitting_workers(config.execution, n_shifts)
-    return cluster.RayWorkers(config, gpus_per_worker), n_workers
-
-
-def _disconnect(address: str | None) -> None:
-    """Leave the Ray cluster."""
-    from pipeline.execution import cluster
-
-    cluster.disconnect()
+    return cluster.open_workers(config, address, n_shifts)
 
 
 def _quarantine_files(

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from pipeline.errors import UserError
 from pipeline.execution.progress import JsonProgress, Progress, Silence, TerminalProgress
+from pipeline.reports.traffic import WRITERS, TrafficReport, csv_text
 
 WIDTH_WITHOUT_TERMINAL = 120
 
@@ -47,23 +48,36 @@ def emit(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
 
 def table(rows: pa.Table, form: str, out: Path | None) -> None:
     """Write an Arrow table as `table`, `csv`, `parquet` or `json`, to stdout or a file. Parquet needs `out`."""
-    if form == "parquet":
-        from pipeline.reports.traffic import write_parquet
-
-        if out is None:
-            raise UserError("--format parquet needs --out FILE: Parquet is not for a terminal")
-        write_parquet(rows, out)
+    if form == "parquet" and out is None:
+        raise UserError("--format parquet needs --out FILE: Parquet is not for a terminal")
+    if form in WRITERS and out is not None:
+        WRITERS[form](rows, out)
     elif form == "csv":
-        from pipeline.reports.traffic import write_csv
-
-        write_csv(rows, out if out is not None else sys.stdout.buffer)
+        sys.stdout.write(csv_text(rows))
     elif form == "json":
-        text = json.dumps(rows.to_pylist(), default=_plain)
-        print(text) if out is None else out.write_text(text + "\n", encoding="utf-8")
+        text = json.dumps(rows.to_pylist(), default=_plain) + "\n"
+        sys.stdout.write(text) if out is None else out.write_text(text, encoding="utf-8")
     else:
-        with open(out, "w", encoding="utf-8") if out else _stdout() as stream:
-            target = Console(file=stream, width=WIDTH_WITHOUT_TERMINAL, highlight=False) if out else console()
-            target.print(_grid(rows.column_names, (row.values() for row in rows.to_pylist())))
+        grid = _grid(rows.column_names, (row.values() for row in rows.to_pylist()))
+        if out is None:
+            console().print(grid)
+        else:
+            with out.open("w", encoding="utf-8") as file:
+                Console(file=file, width=WIDTH_WITHOUT_TERMINAL, highlight=False).print(grid)
+
+
+def traffic(report: TrafficReport) -> None:
+    """Print a traffic report: the bins, what they add up to, and dwell."""
+    show = console()
+    show.print("[bold]Counts by bin[/] (local time of the camera)")
+    keys = ["camera_id", "line_id", "direction", "class", "bin_local", "count", "watched_share"]
+    titles = ["camera", "line", "direction", "class", "bin start", "count", "watched"]
+    show.print(_grid(titles, ([row[key] for key in keys] for row in report.counts.to_pylist())))
+    show.print("[bold]Totals[/]")
+    show.print(_grid(report.totals.column_names, (row.values() for row in report.totals.to_pylist())))
+    if report.dwell.num_rows:
+        show.print("[bold]Dwell in zones[/]")
+        show.print(_grid(report.dwell.column_names, (row.values() for row in report.dwell.to_pylist())))
 
 
 def run(summary: dict) -> None:
@@ -202,7 +216,7 @@ def demo(result: dict) -> None:
     show.print("\n[bold]Crossings by line, beside the truth[/]")
     columns = ["camera", "line", "direction", "class", "counted", "truth"]
     keys = ["camera_id", "line_id", "direction", "class", "measured", "truth"]
-    show.print(_grid(columns, ([row[key] for key in keys] for row in result["counts"]["rows"])))
+    show.print(_grid(columns, ([row[key] for key in keys] for row in result["counts"]["per_cell"])))
     show.print("\n[bold]Scores against the exact truth[/]")
     show.print(_grid(["score", "value"], result["scores"].items()))
     show.print(f"pictures: {', '.join(result['pictures'])}", soft_wrap=True)
@@ -244,13 +258,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)
-
-
-class _stdout:
-    """A context manager that leaves stdout open."""
-
-    def __enter__(self):
-        return sys.stdout
-
-    def __exit__(self, *_) -> None:
-        return None

@@ -1,14 +1,21 @@
-"""Reports over a lake. `traffic` is what `nightfleet report traffic` calls."""
+"""Reports over a lake. `traffic_report` is what `nightfleet report traffic` calls."""
 
 from __future__ import annotations
 
-import pyarrow as pa
-from pipeline.reports.traffic import traffic_counts
+from collections.abc import Sequence
 
 from pipeline.lake import catalog
+from pipeline.reports.traffic import TrafficReport, traffic
 
 
-def traffic(lake: str, *, by: str) -> pa.Table:
-    """Return counts by camera, line, direction, class and bin of length `by`, zero-filled over the watched bins."""
+def traffic_report(
+    lake: str,
+    *,
+    by: str,
+    first_date: str | None = None,
+    last_date: str | None = None,
+    cameras: Sequence[str] | None = None,
+) -> TrafficReport:
+    """Return the traffic report of a lake: counts by bin, their totals, and dwell in zones."""
     with catalog.connect(lake) as connection:
-        return traffic_counts(connection, by=by)
+        return traffic(connection, by=by, first_date=first_date, last_date=last_date, cameras=cameras)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from pipeline.identity.search import search as ranked
 
 from pipeline.errors import UserError
+from pipeline.identity.search import search as ranked
 from pipeline.lake import catalog
 from pipeline.lake.writer import Lake
 from pipeline.types import COCO_CLASSES, Exemplars, class_group
@@ -53,7 +53,6 @@ def _of_tracklet(tracklet_id: str, facts: dict, exemplars: Exemplars, lake_url: 
 def _of_picture(image: Path, lake: Lake) -> np.ndarray:
     """Embed a whole picture with the embedder the lake was made with."""
     from pipeline.footage.images import read_image
-
     from pipeline.perception.perception import Perception
 
     models = lake.read_config().models

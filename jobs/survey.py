@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.footage.segments import CameraFootage, discover
-
 from pipeline.config import CameraConfig, FleetConfig
 from pipeline.errors import ConfigError
+from pipeline.footage.segments import CameraFootage, discover
 from pipeline.types import Segment
 
 

@@ -197,8 +197,8 @@ class CameraConfig(Section):
     time_pattern: str | None = Field(None, description="file name with strptime codes, e.g. gate_%Y%m%d_%H%M%S.mp4")
     started_at: datetime | None = Field(
         None,
-        description="start of the first file, for footage without a clock of its own; the others follow back to back in "
-        "the order of their names. Local wall-clock time unless it has an offset",
+        description="start of the first file, for footage without a clock of its own; the others follow back to back "
+        "in the order of their names. Local wall-clock time unless it has an offset",
     )
     time_zone: str = Field("UTC", description="IANA zone of the camera's wall clock")
     fold: Literal[0, 1] | None = Field(

@@ -63,7 +63,7 @@ class Segment:
     started_at_us   instant of the first frame, microseconds since 1970 UTC, camera clock offset applied
     duration_us     by the container; microseconds
     local_date      date of the start on the camera's own wall clock, `YYYY-MM-DD`: the lake's partition
-    clock_source    "sidecar", "file name" or "container": where the start came from
+    clock_source    "sidecar", "file name", "configuration" or "container": where the start came from
     width_px, height_px, fps     as probed; fps is the container's average rate
     fingerprint     digest of the file's content
     """

@@ -21,7 +21,6 @@ from pipeline.execution.scheduling import Event, UnitFinished, WorkerDied, Worke
 from pipeline.execution.shift import process_unit
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.writer import Lake
-from pipeline.perception.perception import Perception
 
 LOAD_DEATHS = 3
 """Workers that may die in a row before any of them has loaded its models; then the run is given up."""
@@ -37,6 +36,8 @@ class SegmentWorker:
 
     def load(self) -> int:
         """Load the models and open the lake; returns the process id. Raises WeightsError where weights do not fit."""
+        from pipeline.perception.perception import Perception  # a worker needs the model libraries, the driver does not
+
         execution = self._config.execution
         self._lake = Lake.open(self._config.lake)
         self._perception = Perception(
@@ -68,8 +69,9 @@ class SegmentWorker:
 class RayWorkers:
     """Implements `driver.Workers` with Ray actors on the cluster that `connect` joined."""
 
-    def __init__(self, config: FleetConfig, gpus_per_worker: float) -> None:
+    def __init__(self, config: FleetConfig, gpus_per_worker: float, *, owns_cluster: bool) -> None:
         execution = config.execution
+        self._owns_cluster = owns_cluster
         self._config = ray.put(config)
         self._device = execution.device if gpus_per_worker > 0 else "cpu"
         self._actor_class = ray.remote(SegmentWorker).options(
@@ -131,11 +133,13 @@ class RayWorkers:
         return dict(self._frames)
 
     def close(self) -> None:
-        """Kill the actors; a cluster we only joined goes on."""
+        """Kill the actors, and end the cluster if it was started for them; one that was joined goes on."""
         for actor in self._actors.values():
             with contextlib.suppress(RayError):
                 ray.kill(actor, no_restart=True)
         self._actors.clear()
+        if self._owns_cluster:
+            ray.shutdown()
 
     def _died(self, worker: int, kind: str, error: RayActorError) -> WorkerDied:
         self._frames.pop(worker, None)
@@ -150,26 +154,37 @@ class RayWorkers:
         return WorkerDied(worker, _first_line(error))
 
 
+def open_workers(config: FleetConfig, address: str | None, n_shifts: int) -> tuple[RayWorkers, int]:
+    """Join the Ray cluster at `address`, or start one on this machine, and return its workers and how many to start.
+
+    Raises UserError where there is no cluster, or no worker fits on it.
+    """
+    owns_cluster = connect(config.execution, address)
+    try:
+        n_workers, gpus_per_worker = fitting_workers(config.execution, n_shifts)
+        return RayWorkers(config, gpus_per_worker, owns_cluster=owns_cluster), n_workers
+    except BaseException:
+        if owns_cluster:
+            ray.shutdown()
+        raise
+
+
 def connect(execution: ExecutionConfig, address: str | None) -> bool:
     """Join the Ray cluster at `address`, or start one on this machine. Returns whether it was started here."""
     if ray.is_initialized():
         return False
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False}
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # as later releases of Ray do by default
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is not None:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-            return False
-        ray.init(object_store_memory=execution.object_store_mib * 2**20, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+            ray.init(address=address, **quiet)
+            return True
+        store = execution.object_store_mib * 2**20
+        ray.init(address="local", object_store_memory=store, include_dashboard=False, **quiet)
+    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         where = f"the Ray cluster at {address}" if address else "a Ray cluster on this machine"
         raise UserError(f"cannot reach or start {where}: {_first_line(error)}") from None
     return True
-
-
-def disconnect() -> None:
-    """Leave the cluster; one started by `connect` ends."""
-    ray.shutdown()
 
 
 def fitting_workers(execution: ExecutionConfig, n_shifts: int) -> tuple[int, float]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pipeline.config import FleetConfig
 from pipeline.execution.plan import Unit
 from pipeline.execution.scheduling import Event, UnitFinished, WorkerReady
 from pipeline.execution.shift import process_unit
 from pipeline.lake.writer import Lake
-from pipeline.perception.perception import Perception
+
+if TYPE_CHECKING:
+    from pipeline.perception.perception import Perception
 
 
 class LocalWorkers:
@@ -25,6 +28,8 @@ class LocalWorkers:
 
     def start(self, worker: int) -> None:
         """Load the models. Raises WeightsError where they cannot be."""
+        from pipeline.perception.perception import Perception  # only where there is work to do
+
         execution = self._config.execution
         self._perception = Perception(
             self._config.models.embedder, device=execution.device, threads=execution.threads_per_worker

@@ -37,7 +37,10 @@ class Progress(Protocol):
         """Frames done so far of the segment each worker is at."""
 
     def stage(self, name: str) -> None:
-        """A stage after the segments began (identities, ...)."""
+        """A stage other than the segments began (starting workers, identities, ...)."""
+
+    def rendering(self, frames_done: int, frames: int) -> None:
+        """The demo's town is being rendered."""
 
     def end(self) -> None:
         """The run is over."""
@@ -90,7 +93,7 @@ class TerminalProgress:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f} s of footage"),
+            TextColumn("{task.completed:.0f}/{task.total:.0f} {task.fields[unit]}"),
             TimeElapsedColumn(),
             TextColumn("ETA"),
             TimeRemainingColumn(),
@@ -98,12 +101,20 @@ class TerminalProgress:
         self._console = console or Console(stderr=True)
         self._bar = RichProgress(*columns, console=self._console)
         self._task = None
+        self._rendering = None
 
     def begin(self, segments: list[Segment]) -> None:
         """Draw the bar."""
         self._footage.begin(segments)
         self._bar.start()
-        self._task = self._bar.add_task("starting", total=max(self._footage.total_s, 1e-9))
+        self._task = self._bar.add_task("starting", total=max(self._footage.total_s, 1e-9), unit="s of footage")
+
+    def rendering(self, frames_done: int, frames: int) -> None:
+        """Draw a bar of its own for the rendering."""
+        if self._rendering is None:
+            self._bar.start()
+            self._rendering = self._bar.add_task("rendering the town", total=frames, unit="frames")
+        self._bar.update(self._rendering, completed=frames_done)
 
     def unit_started(self, worker: int, segment: Segment) -> None:
         """Name the segment."""
@@ -192,6 +203,11 @@ class JsonProgress:
     def stage(self, name: str) -> None:
         """Say which stage began."""
         self._say("stage", name=name)
+
+    def rendering(self, frames_done: int, frames: int) -> None:
+        """Say where the rendering is, now and then, and when it is done."""
+        if frames_done == frames or time.monotonic() - self._said >= self.EVERY_S:
+            self._say("rendering", frames=frames_done, of=frames)
 
     def end(self) -> None:
         """Say that it is over."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from pipeline import __version__
 from pipeline.config import CameraConfig, FleetConfig
@@ -15,9 +16,11 @@ from pipeline.footage.decode import SegmentReader, sample_frames
 from pipeline.footage.segments import UnusableFile
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.writer import Lake
-from pipeline.perception.perception import Perception
 from pipeline.tracking.tracklets import CameraTracking
 from pipeline.types import CameraView
+
+if TYPE_CHECKING:  # the driver plans and quarantines without loading a model library
+    from pipeline.perception.perception import Perception
 
 RETRY_KEY = ""
 """Ledger key of a unit given up for a reason that may pass (its workers died): it matches nothing, so it is retried."""
@@ -33,7 +36,6 @@ class _Counts:
     detect_s: float = 0.0
     embed_s: float = 0.0
     track_s: float = 0.0
-    write_s: float = 0.0
     bad_packets: int = 0
 
 
@@ -95,10 +97,9 @@ def quarantine_file(file: UnusableFile, *, config_digest: str, lake: Lake) -> Le
         started_at_us=file.started_at_us,
         ended_at_us=None,
         clock_source="",
-        **_work(_Counts(), (0, 0, 0), wall_s=0.0),
+        **_work(_Counts(), wall_s=0.0),
     )
-    lake.write_quarantine(entry, file.local_date)
-    return entry
+    return lake.write_quarantine(entry, file.local_date)
 
 
 def load_state(unit: Unit, state_in_digest: str, lake: Lake) -> bytes | None:
@@ -204,28 +205,20 @@ def _enter(
         started_at_us=segment.started_at_us,
         ended_at_us=segment.ended_at_us,
         clock_source=segment.clock_source,
-        **_work(counts, tuple(len(part) for part in rows), wall_s=time.perf_counter() - began),
+        **_work(counts, wall_s=time.perf_counter() - began),
     )
-    lake.write_unit(entry, segment.local_date, *rows, state_out)
-    return entry
+    return lake.write_unit(entry, segment.local_date, *rows, state_out)
 
 
-def _work(counts: _Counts, n_rows: tuple[int, int, int], wall_s: float) -> dict:
-    """Return the ledger's columns about the work done."""
-    observations, tracklets, embeddings = n_rows
+def _work(counts: _Counts, wall_s: float) -> dict:
+    """Return the ledger's columns about the work done; row counts and `write_s` are set by the lake as it writes."""
     return {
-        "frames": counts.frames,
-        "detections": counts.detections,
-        "observations": observations,
-        "tracklets": tracklets,
-        "embeddings": embeddings,
-        "decode_s": counts.decode_s,
-        "detect_s": counts.detect_s,
-        "embed_s": counts.embed_s,
-        "track_s": counts.track_s,
-        "write_s": counts.write_s,
+        **asdict(counts),
+        "observations": 0,
+        "tracklets": 0,
+        "embeddings": 0,
+        "write_s": 0.0,
         "wall_s": wall_s,
-        "bad_packets": counts.bad_packets,
         "version": __version__,
         "finished_at_us": time.time_ns() // 1000,
     }
