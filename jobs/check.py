@@ -8,6 +8,7 @@ from jobs.survey import survey
 from pipeline.config import FleetConfig
 from pipeline.errors import NightfleetError, SegmentError
 from pipeline.footage.decode import sample_frames
+from pipeline.footage.probe import check_whole
 from pipeline.lake.writer import Lake
 
 
@@ -44,11 +45,12 @@ def _row(found) -> dict:
 
 
 def _undecodable(config: FleetConfig, segments: Sequence) -> list[str]:
-    """Decode one frame of every segment."""
+    """Decode one frame of every segment, and see that none is shorter than its header says."""
     problems = []
     for segment in segments:
         try:
             sample_frames(segment, 1, config.camera(segment.camera_id).image_fps)
+            check_whole(segment)
         except SegmentError as error:
             problems.append(str(error))
     return problems

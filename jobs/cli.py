@@ -9,7 +9,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from jobs import printing
@@ -270,16 +269,9 @@ def main() -> None:
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     debug = len(arguments) < len(sys.argv) - 1 or bool(os.environ.get("NIGHTFLEET_DEBUG"))
     try:
-        code = app(args=arguments, prog_name="nightfleet", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else DONE)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(USER_MISTAKE)
-    except (KeyboardInterrupt, click.Abort):
-        printing.complain("stopped; run the same command again to go on where it was")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stdout = None
+        app(args=arguments, prog_name="nightfleet")
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(DONE)
     except NightfleetError as error:
         if debug:

@@ -74,6 +74,7 @@ def run(
     began = time.perf_counter()
     seen = survey(config, cameras=cameras, date=date)
     seen.refuse_mistakes()
+    check_weights(config)
     lake = Lake.open_or_create(config.lake)
     lake.clean()
     remove_superseded(seen, lake)
@@ -133,6 +134,12 @@ def plan_shifts(
         if shift.units:
             shifts.append(shift)
     return shifts
+
+
+def check_weights(config: FleetConfig) -> None:
+    """Raise WeightsError where a file that a model needs is missing, before anything is written."""
+    for camera in config.cameras:
+        models_digest(config.detector_for(camera), config.models.embedder)
 
 
 def remove_superseded(seen: Survey, lake: Lake) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import traceback
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import yaml
@@ -73,13 +78,40 @@ def ledger_keys(lake: Path) -> dict[str, str]:
     return {entry.segment_id: entry.key for entry in Lake.open(str(lake)).ledger()}
 
 
-def nightfleet(*arguments: str | Path, timeout_s: float = 240) -> subprocess.CompletedProcess:
-    """Run the command line as a user would, without a terminal."""
+@dataclass(frozen=True)
+class Outcome:
+    """What a command printed and how it ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def nightfleet(*arguments: str | Path) -> Outcome:
+    """Run the command as a user would, without a terminal, in this process (a process of its own costs seconds)."""
+    from jobs import cli
+
+    out, err = io.StringIO(), io.StringIO()
+    words = ["nightfleet", *map(str, arguments)]
+    with patch.object(sys, "argv", words), redirect_stdout(out), redirect_stderr(err):
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as left:
+            code = left.code
+        except Exception:  # only --debug lets one through
+            traceback.print_exc()
+            code = 1
+    return Outcome(int(code or 0), out.getvalue(), err.getvalue())
+
+
+def nightfleet_process(*arguments: str | Path, timeout_s: float = 240) -> subprocess.CompletedProcess:
+    """Run the command in a process of its own."""
     command = [sys.executable, "-m", "jobs", *map(str, arguments)]
     root = Path(__file__).resolve().parent.parent
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, cwd=root)
 
 
-def json_of(done: subprocess.CompletedProcess) -> dict | list:
+def json_of(done: Outcome | subprocess.CompletedProcess) -> dict | list:
     """The one JSON value a command printed."""
     return json.loads(done.stdout)

@@ -63,8 +63,8 @@ def discover(camera: CameraConfig) -> CameraFootage:
     """Find, date and probe a camera's footage; headers only are read, and one bad file never raises.
 
     The start is taken from a sidecar `<file>.json`, else from the name by `time_pattern`, else from the camera's
-    `started_at` (each file following on the one before, in the order of their names), else from the container's creation
-    time, and `clock_offset_s` is added. A segment that starts more than OVERLAP_US before an earlier one ends
+    `started_at` (each file following on the one before, in the order of their names), else from the container's
+    creation time, and `clock_offset_s` is added. A segment that starts more than OVERLAP_US before an earlier one ends
     is unusable. Raises ConfigError where the glob matches nothing or cannot be listed.
     """
     found, unusable = [], []
@@ -161,7 +161,8 @@ def _segment(found: _Found, camera: CameraConfig) -> Segment | UnusableFile:
         if probe.created_at_us is None:
             reason = (
                 f"{found.url}: nothing says when it begins; set `time_pattern` of the camera to how its names tell the "
-                f"time, or `started_at` if they do not, or put {files.base_name(found.url)}.json with a `started_at` beside it"
+                f"time, or `started_at` if they do not, or put {files.base_name(found.url)}.json with a `started_at` "
+                "beside it"
             )
             return _unusable(found, reason, camera)
         found = _dated(found, probe.created_at_us, "container", camera)
