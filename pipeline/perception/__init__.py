@@ -1,0 +1,1 @@
+"""Pixels in, boxes and appearance vectors out: detectors and embedders behind two small interfaces."""

@@ -1,0 +1,127 @@
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from pipeline import boxes
+from pipeline.errors import WeightsError
+from pipeline.perception.frames import upload
+from pipeline.perception.yolox import YoloxDetector, anchors, decode, letterbox
+from pipeline.types import COCO_CLASSES, FrameBatch
+from tests.perception.onnx_models import write_detector, write_embedder
+from tests.realdata import data_path
+
+SIZE = 64
+CAR = COCO_CLASSES.index("car")
+
+
+def frames(levels, height=32, width=64, device="cpu"):
+    images = np.broadcast_to(np.array(levels, np.uint8)[:, None, None, None], (len(levels), height, width, 3))
+    index = np.arange(len(images))
+    return upload(FrameBatch(images, index.astype(np.int32), index), device)
+
+
+@pytest.fixture(params=[1, 3, "batch"], ids=["batch 1", "batch 3", "any batch"])
+def detector(request, tmp_path):
+    """One sure car of 16 x 8 letterbox pixels at (20, 12), surer the brighter the picture."""
+    base, slope = np.zeros((84, 85)), np.zeros((84, 85))
+    cell = 1 * 8 + 2  # stride 8: row 1, column 2 -> corner (16, 8)
+    base[:, 2:4] = -3
+    base[cell, :5] = (0.5, 0.5, np.log(2), 0, 0)
+    base[cell, 5 + CAR] = 1
+    slope[cell, 4] = 1 / 255
+    path = write_detector(tmp_path / "toy.onnx", base, slope, SIZE, request.param)
+    return YoloxDetector(path, min_score=0.1, device="cpu", threads=1)
+
+
+def test_anchors_cover_the_input_at_three_strides():
+    grid, stride = anchors(64, 32)
+    assert len(grid) == 8 * 4 + 4 * 2 + 2 * 1
+    np.testing.assert_array_equal(grid[:5], [[0, 0], [1, 0], [2, 0], [3, 0], [0, 1]])
+    np.testing.assert_array_equal(stride[[0, 31, 32, 39, 40], 0], [8, 8, 16, 16, 32])
+
+
+def test_decode_by_hand():
+    found = decode(np.array([[0.5, 0.25, 0.0, np.log(2.0)]]), np.array([[2.0, 1.0]]), np.array([[8.0]]))
+    np.testing.assert_allclose(found, [[20 - 4, 10 - 8, 20 + 4, 10 + 8]])
+
+
+def test_batch_gives_each_frame_its_own_boxes(detector):
+    assert detector.detect(frames([])) == []
+    # Half of the letterbox is grey 114, so a level of 255 has the mean 184.5 and a score of 0.72.
+    found = detector.detect(frames([255, 0, 128, 255, 64]))
+    levels = np.array([255, 0, 128, 255, 64])
+    np.testing.assert_allclose([each.score[0] for each in found], (levels + 114) / 2 / 255, rtol=1e-5)
+    for each in found:
+        np.testing.assert_allclose(each.xyxy, [[12, 8, 28, 16]], rtol=1e-5)
+        assert each.class_id.tolist() == [CAR]
+
+
+def test_boxes_return_to_picture_pixels(detector):
+    found = detector.detect(frames([255], height=128, width=256))[0]
+    np.testing.assert_allclose(found.xyxy, [[48, 32, 112, 64]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("hw", [(360, 480), (1080, 1920), (100, 37), (416, 416)])
+def test_letterbox_matches_opencv(hw):
+    rng = np.random.default_rng(0)
+    image = cv2.resize(
+        rng.integers(0, 256, (hw[0] // 4, hw[1] // 4, 3), np.uint8), hw[::-1], interpolation=cv2.INTER_CUBIC
+    )
+    found, scale_xy = letterbox(torch.from_numpy(image[None]).permute(0, 3, 1, 2), (416, 416))
+    ratio = min(416 / hw[0], 416 / hw[1])
+    inner = (int(hw[1] * ratio + 1e-6), int(hw[0] * ratio + 1e-6))
+    wanted = np.full((416, 416, 3), 114, np.uint8)
+    wanted[: inner[1], : inner[0]] = cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR)[..., ::-1]
+    difference = np.abs(found[0].permute(1, 2, 0).numpy() - wanted)
+    assert difference.max() <= 1 and difference.mean() < 0.1  # OpenCV works with 11-bit weights
+    np.testing.assert_allclose(scale_xy, (inner[0] / hw[1], inner[1] / hw[0]), rtol=1e-6)
+
+
+def test_other_files_are_refused_with_one_sentence(tmp_path):
+    text = tmp_path / "text.onnx"
+    text.write_text("hello")
+    embedder = write_embedder(tmp_path / "embedder.onnx", np.eye(3))
+    odd = write_detector(tmp_path / "odd.onnx", np.zeros((84, 25)), np.zeros((84, 25)), SIZE, 1)
+    for path, reason in (
+        (tmp_path / "absent.onnx", "no such file"),
+        (text, "not an ONNX model"),
+        (embedder, "not a YOLOX detector"),
+        (odd, r"expected \(1, 84, 85\)"),
+    ):
+        with pytest.raises(WeightsError, match=reason) as caught:
+            YoloxDetector(path, min_score=0.1, device="cpu", threads=1)
+        assert path.name in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.realdata
+def test_reid_network_is_no_detector():
+    with pytest.raises(WeightsError, match="not a YOLOX detector"):
+        YoloxDetector(data_path("weights/osnet_x0_25_msmt17.onnx"), min_score=0.1, device="cpu", threads=1)
+
+
+@pytest.mark.realdata
+def test_real_network_finds_the_people_of_a_real_clip():
+    import av
+
+    detector = YoloxDetector(data_path("weights/yolox_nano.onnx"), min_score=0.3, device="cpu", threads=1)
+    with av.open(str(data_path("video/vtest_480x360.mp4"))) as clip:
+        images = [f.to_ndarray(format="rgb24") for i, f in enumerate(clip.decode(video=0)) if i % 80 == 0]
+    truth = np.loadtxt(data_path("mot15/PETS09-S2L1/gt/gt.txt"), delimiter=",")
+    index = np.arange(len(images))
+    found = detector.detect(upload(FrameBatch(np.stack(images), index.astype(np.int32), index), "cpu"))
+    hits = total = 0
+    for i, each in enumerate(found):
+        xywh = truth[truth[:, 0] == i * 80 + 1, 2:6] * np.array([480 / 768, 360 / 576] * 2)
+        people = each.xyxy[each.class_id == 0].astype(float)
+        best = boxes.iou(boxes.xywh_to_xyxy(xywh), people).max(axis=1, initial=0)
+        hits, total = hits + (best >= 0.5).sum(), total + len(xywh)
+    assert total > 40 and hits / total >= 0.85  # 0.92 over the whole clip
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_letterbox_agrees_with_cpu():
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 90, 160), np.uint8))
+    one, other = letterbox(image, (96, 96))[0], letterbox(image.cuda(), (96, 96))[0].cpu()
+    assert (one - other).abs().max() <= 1 and (one - other).abs().mean() < 0.01
