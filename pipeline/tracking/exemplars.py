@@ -1,0 +1,164 @@
+"""Which few pictures stand for a tracklet: the quality of a crop, and a choice spread over the tracklet's life.
+
+A tracklet's boxes are cut into spans of equal length and the best box of each span is kept. The spans start one box
+long; when they outgrow the places there are, neighbours are joined and the better of the two stays. So memory is
+bounded however long somebody stands before the camera, and the choice needs no second look at the footage.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline import boxes
+from pipeline.types import EMBEDDING_DIM
+
+_FULL_SIZE_PX = 128
+"""Longer side above which more pixels do not help: the height of the crops of Market-1501 (Zheng et al. 2015)."""
+
+_EDGE_PX = 1.0
+"""A box this close to the picture's edge counts as cut off by it: detections are clipped to the picture."""
+
+_CUT_OFF = 0.5
+"""Worth of a crop that is cut off, against a whole one: usable where a tracklet has no better."""
+
+_NO_CANDIDATE = -1.0
+"""Quality of a place that holds nothing."""
+
+
+def quality(xyxy: np.ndarray, score: np.ndarray, extent_xy: np.ndarray) -> np.ndarray:
+    """Say how well each of the N boxes of one frame shows its object, (N,) float32 in [0, 1]; 0 for a broken box.
+
+    The product of: the detector's score; the share of the box that no other box of the frame covers (the other that
+    covers most counts); the longer side in pixels over 128, at most 1; and one half where the box touches the
+    picture's edge. extent_xy (2,) is the right and lower edge of the picture. xyxy (N, 4), score (N,).
+    """
+    good = np.isfinite(xyxy).all(axis=1) & np.isfinite(score)
+    corners = np.where(good[:, None], xyxy, 0).astype(np.float64)
+    size = np.minimum((corners[:, 2:] - corners[:, :2]).max(axis=1, initial=0) / _FULL_SIZE_PX, 1)
+    cut = (corners[:, :2] <= _EDGE_PX).any(axis=1) | (corners[:, 2:] >= extent_xy - _EDGE_PX).any(axis=1)
+    value = np.where(good, score, 0) * (1 - _covered(corners)) * size * np.where(cut, _CUT_OFF, 1)
+    return np.clip(value, 0, 1).astype(np.float32)
+
+
+def _covered(xyxy: np.ndarray) -> np.ndarray:
+    """Return the greatest share of each box (N, 4) that one other box covers, (N,) in [0, 1]."""
+    size = np.minimum(xyxy[:, None, 2:], xyxy[None, :, 2:]) - np.maximum(xyxy[:, None, :2], xyxy[None, :, :2])
+    overlap = np.maximum(size, 0).prod(axis=2)
+    np.fill_diagonal(overlap, 0)
+    area = boxes.area(xyxy)
+    return np.divide(overlap.max(axis=1, initial=0), area, out=np.ones_like(area), where=area > 0)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Candidates:
+    """Exemplars so far of T living tracks, E places each, in order of time.
+
+    stride          (T,)         int64, boxes a place stands for
+    quality         (T, E)       float32, -1 where the place is empty
+    captured_at_us  (T, E)       int64
+    frame           (T, E)       int32
+    embedding       (T, E, 128)  float32
+    """
+
+    stride: np.ndarray
+    quality: np.ndarray
+    captured_at_us: np.ndarray
+    frame: np.ndarray
+    embedding: np.ndarray
+
+    @staticmethod
+    def blank(n_tracks: int, n_places: int) -> Candidates:
+        """Return the candidates of tracks that have shown nothing yet."""
+        shape = (n_tracks, n_places)
+        return Candidates(
+            np.ones(n_tracks, np.int64),
+            np.full(shape, _NO_CANDIDATE, np.float32),
+            np.zeros(shape, np.int64),
+            np.zeros(shape, np.int32),
+            np.zeros((*shape, EMBEDDING_DIM), np.float32),
+        )
+
+    def take(self, index: np.ndarray) -> Candidates:
+        """Return the tracks at `index` (integers or a boolean mask), in that order."""
+        return Candidates(
+            self.stride[index],
+            self.quality[index],
+            self.captured_at_us[index],
+            self.frame[index],
+            self.embedding[index],
+        )
+
+    def extend(self, n_new: int) -> Candidates:
+        """Add `n_new` blank tracks after the present ones."""
+        if n_new == 0:
+            return self
+        new = Candidates.blank(n_new, self.quality.shape[1])
+        return Candidates(
+            np.concatenate([self.stride, new.stride]),
+            np.concatenate([self.quality, new.quality]),
+            np.concatenate([self.captured_at_us, new.captured_at_us]),
+            np.concatenate([self.frame, new.frame]),
+            np.concatenate([self.embedding, new.embedding]),
+        )
+
+    def offer(
+        self,
+        row: np.ndarray,
+        ordinal: np.ndarray,
+        quality: np.ndarray,
+        embedding: np.ndarray,
+        *,
+        captured_at_us: int,
+        frame: int,
+    ) -> Candidates:
+        """Show one more box of each of the tracks `row` (R,), all different, taken from one frame.
+
+        ordinal (R,) numbers the box within its track from 0; quality (R,), embedding (R, 128). A box takes its place
+        if it is better than what stands there: of equals the earlier stays.
+        """
+        merged = self._merge(row[ordinal // self.stride[row] >= self.quality.shape[1]])
+        place = ordinal // merged.stride[row]
+        better = quality > merged.quality[row, place]
+        at = (row[better], place[better])
+        columns = (merged.quality.copy(), merged.captured_at_us.copy(), merged.frame.copy(), merged.embedding.copy())
+        for column, value in zip(columns, (quality[better], captured_at_us, frame, embedding[better])):
+            column[at] = value
+        return Candidates(merged.stride, *columns)
+
+    def _merge(self, row: np.ndarray) -> Candidates:
+        """Join neighbouring places of the tracks `row`, the better (of equals the earlier) candidate staying."""
+        if len(row) == 0:
+            return self
+        n_places = self.quality.shape[1]
+        n_joined = (n_places + 1) // 2
+        left = 2 * np.arange(n_joined)
+        right = np.minimum(left + 1, n_places - 1)  # an odd last place has no neighbour but itself
+        prefers_right = self.quality[row][:, right] > self.quality[row][:, left]
+        source = np.where(prefers_right, right, left)  # (R, n_joined)
+        blank = Candidates.blank(len(row), n_places)
+        stride = self.stride.copy()
+        stride[row] *= 2
+        columns = []
+        for name in ("quality", "captured_at_us", "frame", "embedding"):
+            column, joined = getattr(self, name).copy(), getattr(blank, name)
+            joined[:, :n_joined] = column[row[:, None], source]
+            column[row] = joined
+            columns.append(column)
+        return Candidates(stride, *columns)
+
+    def chosen(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the track row (K,) and place (K,) of every candidate, by track and then time."""
+        return np.nonzero(self.quality > _NO_CANDIDATE)
+
+    def mean_embedding(self) -> np.ndarray:
+        """Return (T, 128) float32 unit vectors: the normalised mean of each track's candidates.
+
+        A track whose candidates cancel out exactly is given its first one. Every track must have a candidate.
+        """
+        held = (self.quality > _NO_CANDIDATE)[:, :, None]
+        total = np.where(held, self.embedding, 0).sum(axis=1, dtype=np.float64)
+        length = np.linalg.norm(total, axis=1, keepdims=True)
+        first = self.embedding[np.arange(len(held)), held[:, :, 0].argmax(axis=1)]
+        return np.where(length > 0, total / np.where(length > 0, length, 1), first).astype(np.float32)

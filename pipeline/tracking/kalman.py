@@ -1,0 +1,112 @@
+"""The Kalman filter of Deep SORT: constant velocity in picture coordinates, batched over tracks, pure.
+
+The state of a box is (cx, cy, aspect, height) and the change of each per frame; aspect is width / height, the rest is
+pixels. Transition, process noise and measurement noise never couple two of the four quantities (Wojke, Bewley and
+Paulus 2017, section 2.1, and its reference implementation), so the 8x8 covariance is exactly four 2x2 blocks. They are
+kept as such, and every step has a closed form: no matrix is ever multiplied, inverted or factorised.
+
+mean  (N, 8)     float64: cx, cy, aspect, height, then their velocities per frame
+cov   (N, 4, 3)  float64: for each of the four quantities the variance of its value, the covariance of value and
+                 velocity, the variance of its velocity
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_POSITION_STD = 1 / 20
+_VELOCITY_STD = 1 / 160
+"""Noise as a share of the box height: reference implementation, kalman_filter.py, `_std_weight_*`."""
+
+_ASPECT_STD = 1e-2
+_ASPECT_VELOCITY_STD = 1e-5
+_MEASURED_ASPECT_STD = 1e-1
+"""Aspect has no unit, so its noise is absolute: same source, `predict` and `project`."""
+
+_BIRTH_POSITION = 2
+_BIRTH_VELOCITY = 10
+"""How much wider the noise of a new track is: same source, `initiate`."""
+
+_ASPECT, _HEIGHT = 2, 3
+
+
+def from_xyxy(xyxy: np.ndarray) -> np.ndarray:
+    """Turn corners (N, 4) into measurements (N, 4) float64: cx, cy, aspect, height. Heights must not be 0."""
+    corners = xyxy.astype(np.float64)
+    size = corners[:, 2:] - corners[:, :2]
+    centre = corners[:, :2] + size / 2
+    return np.column_stack([centre, size[:, 0] / size[:, 1], size[:, 1]])
+
+
+def to_xyxy(mean: np.ndarray) -> np.ndarray:
+    """Turn states (N, 8), or measurements (N, 4), into corners (N, 4)."""
+    height = mean[:, 3:4]
+    half = np.concatenate([mean[:, 2:3] * height, height], axis=1) / 2  # (N, 2)
+    return np.concatenate([mean[:, :2] - half, mean[:, :2] + half], axis=1)
+
+
+def initiate(measurement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Start N tracks at rest from measurements (N, 4). Returns mean (N, 8) and cov (N, 4, 3)."""
+    height = measurement[:, _HEIGHT]
+    mean = np.concatenate([measurement, np.zeros_like(measurement)], axis=1)
+    cov = np.zeros((len(measurement), 4, 3))
+    cov[:, :, 0] = _variance(_BIRTH_POSITION * _POSITION_STD * height, _ASPECT_STD)
+    cov[:, :, 2] = _variance(_BIRTH_VELOCITY * _VELOCITY_STD * height, _ASPECT_VELOCITY_STD)
+    return mean, cov
+
+
+def predict(mean: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Advance N states by one frame. mean (N, 8), cov (N, 4, 3); same shapes out.
+
+    The noise added is that of the height before the step, as in the reference.
+    """
+    height = mean[:, _HEIGHT]
+    ahead = mean.copy()
+    ahead[:, :4] += mean[:, 4:]
+    value, mixed, velocity = cov[:, :, 0], cov[:, :, 1], cov[:, :, 2]
+    spread = np.empty_like(cov)
+    spread[:, :, 0] = value + 2 * mixed + velocity + _variance(_POSITION_STD * height, _ASPECT_STD)
+    spread[:, :, 1] = mixed + velocity
+    spread[:, :, 2] = velocity + _variance(_VELOCITY_STD * height, _ASPECT_VELOCITY_STD)
+    return ahead, spread
+
+
+def project(mean: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Say what N states expect to be measured: mean (N, 4) and variance (N, 4), measurement noise included."""
+    noise = _variance(_POSITION_STD * mean[:, _HEIGHT], _MEASURED_ASPECT_STD)
+    return mean[:, :4], cov[:, :, 0] + noise
+
+
+def update(mean: np.ndarray, cov: np.ndarray, measurement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correct N predicted states by their measurements (N, 4). mean (N, 8), cov (N, 4, 3); same shapes out."""
+    expected, variance = project(mean, cov)
+    gain = cov[:, :, :2] / variance[:, :, None]  # (N, 4, 2): of the value, of the velocity
+    innovation = measurement - expected
+    corrected = mean + np.concatenate([gain[:, :, 0] * innovation, gain[:, :, 1] * innovation], axis=1)
+    left = 1 - gain[:, :, 0]  # share of the predicted variance that remains
+    shrunk = np.empty_like(cov)
+    shrunk[:, :, 0] = cov[:, :, 0] * left
+    shrunk[:, :, 1] = cov[:, :, 1] * left
+    shrunk[:, :, 2] = cov[:, :, 2] - gain[:, :, 1] * cov[:, :, 1]
+    return corrected, shrunk
+
+
+def gating_distance_sq(mean: np.ndarray, cov: np.ndarray, measurement: np.ndarray) -> np.ndarray:
+    """Return the squared Mahalanobis distance of N predicted states and M measurements (M, 4) as (N, M).
+
+    Paper, equation 1. Under the filter's own assumptions it is chi-square distributed with 4 degrees of freedom.
+    """
+    expected, variance = project(mean, cov)
+    precision = 1 / variance
+    distance_sq = np.zeros((len(mean), len(measurement)))
+    for axis in range(4):
+        difference = measurement[None, :, axis] - expected[:, None, axis]  # (N, M)
+        distance_sq += difference * difference * precision[:, None, axis]
+    return distance_sq
+
+
+def _variance(std_px: np.ndarray, aspect_std: float) -> np.ndarray:
+    """Noise variances (N, 4): `std_px` (N,) squared for the three lengths, `aspect_std` squared for the aspect."""
+    variance = np.repeat(np.square(std_px)[:, None], 4, axis=1)
+    variance[:, _ASPECT] = aspect_std**2
+    return variance
