@@ -6,10 +6,11 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from jobs.identify import identify
 from jobs.survey import Survey, survey
-from pipeline.config import FleetConfig
+from pipeline.config import CameraConfig, FleetConfig
 from pipeline.execution import plan
 from pipeline.execution.driver import run_schedule
 from pipeline.execution.progress import Progress
@@ -18,6 +19,7 @@ from pipeline.execution.shift import quarantine_file
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.writer import Lake
 from pipeline.perception.weights import models_digest
+from pipeline.types import Segment
 
 Ledger = dict[str, LedgerEntry]
 STAGES = ("decode", "detect", "embed", "track", "write")
@@ -129,17 +131,23 @@ def plan_shifts(
     shifts = []
     for footage in seen.footage:
         camera = config.camera(footage.camera_id)
-        weights_digest = models_digest(config.detector_for(camera), config.models.embedder)
+        weights_digest = partial(_weights_digest, config, camera)
         shift = plan.plan_shift(config, camera, footage.segments, weights_digest, date=date, ledger=ledger)
         if shift.units:
             shifts.append(shift)
     return shifts
 
 
+def _weights_digest(config: FleetConfig, camera: CameraConfig, segment: Segment) -> str:
+    """Return the digest of the models a segment is looked at with; a replay's is that of its own detections file."""
+    where = {"camera_id": camera.id, "segment_url": segment.url}
+    return models_digest(config.detector_for(camera), config.models.embedder, **where)
+
+
 def check_weights(config: FleetConfig) -> None:
     """Raise WeightsError where a file that a model needs is missing, before anything is written."""
     for camera in config.cameras:
-        models_digest(config.detector_for(camera), config.models.embedder)
+        models_digest(config.detector_for(camera), config.models.embedder, camera_id=camera.id)
 
 
 def remove_superseded(seen: Survey, lake: Lake) -> None:

@@ -105,8 +105,7 @@ class EmbedderConfig(Section):
     use: str = "stripes"
     weights: Path | None = Field(None, description="state dict for torchvision:<backbone>; its own download otherwise")
     projection: Path | None = Field(
-        None,
-        description="fitted projection to 128 numbers (.npz); required where the model's own output is not 128 long",
+        None, description="fitted projection to 128 numbers (.npz); without it a fixed random one, slightly worse"
     )
 
     @field_validator("use")

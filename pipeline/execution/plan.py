@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline.config import CameraConfig, FleetConfig, digest
@@ -56,7 +56,7 @@ def plan_shift(
     config: FleetConfig,
     camera: CameraConfig,
     segments: Iterable[Segment],
-    weights_digest: str,
+    weights_digest: Callable[[Segment], str],
     *,
     date: str | None = None,
     ledger: Mapping[str, LedgerEntry],
@@ -64,7 +64,8 @@ def plan_shift(
     """Lay out one camera's segments as units; those of local date `date` only, where one is given.
 
     Two segments hand the tracker's state on when the gap between them is at most `tracker.max_age_frames` long and the
-    picture has the same size. A unit whose neighbour lies outside `date` still takes the neighbour's state, if the
+    picture has the same size. `weights_digest` names what a segment is looked at with. A unit whose neighbour lies
+    outside `date` still takes the neighbour's state, if the
     ledger has one.
     """
     ordered = sorted(segments, key=lambda segment: (segment.started_at_us, segment.segment_id))
@@ -86,7 +87,7 @@ def plan_shift(
                 inherits_from=before.segment_id if inherits else None,
                 closes=after is None or not hands_over(segment, after, config, camera),
                 config_digest=shape,
-                weights_digest=weights_digest,
+                weights_digest=weights_digest(segment),
             )
         )
     return Shift(camera.id, tuple(units), first_state)

@@ -13,7 +13,7 @@ GATE = FLEET.cameras[0]
 
 
 def shift_of(*segments, date=None, ledger=None) -> plan.Shift:
-    return plan.plan_shift(FLEET, GATE, segments, "weights", date=date, ledger=ledger or {})
+    return plan.plan_shift(FLEET, GATE, segments, lambda _: "weights", date=date, ledger=ledger or {})
 
 
 def test_no_footage_gives_no_units():
