@@ -65,6 +65,8 @@ def _models(folder: Path) -> dict[str, dict]:
     import torch
     import torchvision
 
+    from pipeline.types import COCO_CLASSES
+
     torch.manual_seed(0)
     detector = torchvision.models.detection.ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None)
     torch.save(detector.state_dict(), folder / "detector.pt")
@@ -76,6 +78,7 @@ def _models(folder: Path) -> dict[str, dict]:
             "use": "torchvision:ssdlite320_mobilenet_v3_large",
             "weights": str(folder / "detector.pt"),
             "score_threshold": 0.005,
+            "classes": list(COCO_CLASSES),
         },
         "embedder": {"use": "torchvision:mobilenet_v2", "weights": str(folder / "backbone.pt")},
     }

@@ -20,7 +20,7 @@ from pipeline.types import CameraView, FrameBatch, Segment
 BENCH_FRAMES = 240
 """Frames kept in memory for the bare detector and embedder; decoding and the whole run take the clip entire."""
 
-RENDERED_S = 20.0
+RENDERED_S = 60.0
 """Length of the rendered clip, where none is given."""
 
 MEMORY_EVERY_S = 0.2
@@ -75,7 +75,8 @@ def _bare(config: FleetConfig) -> dict:
     camera = config.cameras[0]
     segment = discover(camera).segments[0]
     began = time.perf_counter()
-    n_frames = sum(len(batch) for batch in _reader(segment, config))
+    with _reader(segment, config) as reader:
+        n_frames = sum(len(batch) for batch in reader)
     decode_s = time.perf_counter() - began
     perception = Perception(config.models.embedder, device=config.execution.device, threads=1)
     session = _session(perception, config, camera, segment)
