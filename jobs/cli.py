@@ -131,9 +131,8 @@ def run(
 def status(lake: LakeUrl, as_json: Json = False) -> None:
     """Show per camera: hours seen, hours done, gaps, failures, speed."""
     from jobs.status import status as job
-    from pipeline.lake.writer import Lake
 
-    printing.emit(job(Lake.open(lake)), as_json, printing.status)
+    printing.emit(job(lake), as_json, printing.status)
 
 
 @app.command(epilog=example('nightfleet sql lake "SELECT camera_id, class, count(*) FROM tracklets GROUP BY ALL"'))

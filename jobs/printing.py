@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -147,39 +148,20 @@ def check(result: dict) -> None:
 
 def status(rows: list[dict]) -> None:
     """Print the state of a lake."""
-    columns = [
-        "camera",
-        "from (UTC)",
-        "to (UTC)",
-        "h seen",
-        "h done",
+    keys = [
+        "camera_id",
+        "first_at",
+        "last_at",
+        "hours_seen",
+        "hours_done",
         "gaps",
-        "gap h",
-        "failures",
+        "gap_hours",
+        "quarantined",
         "tracklets",
-        "x real time",
     ]
-    show = console()
-    show.print(
-        _grid(
-            columns,
-            (
-                [
-                    row["camera_id"],
-                    _instant(row["first_us"]),
-                    _instant(row["last_us"]),
-                    f"{row['hours_seen']:.3f}",
-                    f"{row['hours_done']:.3f}",
-                    row["gaps"],
-                    f"{row['gap_hours']:.3f}",
-                    len(row["failures"]),
-                    row["tracklets"],
-                    row["times_real_time"],
-                ]
-                for row in rows
-            ),
-        )
-    )
+    titles = ["camera", "from (UTC)", "to (UTC)", "h seen", "h done", "gaps", "gap h", "failures", "tracklets"]
+    cells = ([*(row[key] for key in keys), row["frames_per_s"], row["speed"]] for row in rows)
+    console().print(_grid([*titles, "frames/s", "x real time"], cells))
     failures([failure for row in rows for failure in row["failures"]])
 
 
@@ -228,7 +210,9 @@ def _grid(columns: Iterable[str], rows: Iterable, title: str | None = None) -> T
     grid = Table(title=title, title_justify="left")
     cells = [list(row) for row in rows]
     for place, name in enumerate(columns):
-        numeric = bool(cells) and all(isinstance(row[place], (int, float, np.number, type(None))) for row in cells)
+        numeric = bool(cells) and all(
+            isinstance(row[place], (int, float, Decimal, np.number, type(None))) for row in cells
+        )
         grid.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
     for row in cells:
         grid.add_row(*(_cell(value) for value in row))
@@ -239,7 +223,7 @@ def _cell(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="milliseconds")
+        return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, (float, np.floating)):
         return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
     return str(value)
@@ -255,6 +239,8 @@ def _plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.ndarray):
         return value.tolist()
+    if isinstance(value, Decimal):  # DuckDB's sums of integers
+        return int(value) if value == int(value) else float(value)
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value)

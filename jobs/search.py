@@ -52,11 +52,11 @@ def _of_tracklet(tracklet_id: str, facts: dict, exemplars: Exemplars, lake_url: 
 
 def _of_picture(image: Path, lake: Lake) -> np.ndarray:
     """Embed a whole picture with the embedder the lake was made with."""
-    from pipeline.footage.images import read_image
+    from pipeline.footage.stills import read_still
     from pipeline.perception.perception import Perception
 
     models = lake.read_config().models
-    picture = read_image(image)
+    picture = read_still(image)
     return Perception(models.embedder, device="auto", threads=1).embed_picture(picture)
 
 

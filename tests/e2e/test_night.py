@@ -124,7 +124,7 @@ def test_a_dry_run_writes_nothing(tiny_fleet):
 
 
 def test_status_counts_what_was_done(finished_lake):
-    rows = status(Lake.open(str(finished_lake)))
+    rows = status(str(finished_lake))
     assert [row["camera_id"] for row in rows] == ["gate", "square"]
     for row in rows:
         assert row["hours_done"] == pytest.approx(row["hours_seen"])

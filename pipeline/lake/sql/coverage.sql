@@ -25,8 +25,8 @@ hole AS (
 SELECT
     camera_id,
     coalesce(segments, 0) AS segments,
-    coalesce(done, 0) AS done,
-    coalesce(quarantined, 0) AS quarantined,
+    coalesce(done, 0)::BIGINT AS done,
+    coalesce(quarantined, 0)::BIGINT AS quarantined,
     coalesce(hours_seen, 0) AS hours_seen,
     coalesce(hours_done, 0) AS hours_done,
     coalesce(gaps, 0) AS gaps,
