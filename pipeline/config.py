@@ -41,6 +41,9 @@ class LineConfig(Section):
     points: tuple[Point, Point] = Field(description="two ends, picture pixels")
     forward: str = Field("forward", min_length=1, description="name of the direction left to right of the line")
     backward: str = Field("backward", min_length=1, description="name of the other direction")
+    classes: tuple[str, ...] | None = Field(
+        None, min_length=1, description="count these only, e.g. [person] on a zebra crossing; every class without it"
+    )
 
     @model_validator(mode="after")
     def _two_places(self) -> LineConfig:
@@ -48,6 +51,9 @@ class LineConfig(Section):
             raise ValueError("the two ends are the same point; give two different points")
         if self.forward == self.backward:
             raise ValueError(f"both directions are called {self.forward!r}; give them different names")
+        for name in self.classes or ():
+            if name not in COCO_CLASSES:
+                raise ValueError(f"{name!r} is not a COCO class{_suggestion(name, COCO_CLASSES)}")
         return self
 
 
@@ -169,6 +175,11 @@ class IdentityConfig(Section):
         None, ge=-1, le=1, description="pairs below are never joined; without it, chosen from the night's own data"
     )
     min_observations: int = Field(5, ge=1, description="shorter tracklets become identities of their own")
+    ground_plane: Literal["common", "per camera"] = Field(
+        "common",
+        description="common: all homographies lead to one ground plane, so places and ways of tracklets are compared "
+        "in metres; per camera: each has its own origin or axes, and only looks and times are compared",
+    )
 
 
 class ExecutionConfig(Section):

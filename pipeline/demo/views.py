@@ -11,13 +11,17 @@ from pipeline.demo.camera import Camera, Tone
 
 @dataclass(frozen=True)
 class Line:
-    """A counting line from `a` to `b` on the ground; `forward` is crossing it from left to right."""
+    """A counting line from `a` to `b` on the ground; `forward` is crossing it from left to right.
+
+    classes  what it counts, None for everything
+    """
 
     name: str
     a: tuple[float, float]
     b: tuple[float, float]
     forward: str
     backward: str
+    classes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,14 +74,14 @@ VIEWS: tuple[View, ...] = (
         Camera("market", (8.0, 30.7, 8.4), 258.0, 28.5, 560.0, Tone((1.05, 0.99, 0.95), 0.93, 2.4, 1.08, 0.10)),
         lines=(
             Line("passage", (-3.0, 19.0), (9.5, 17.5), "southbound", "northbound"),
-            Line("road", (0.0, -4.0), (0.0, 3.6), "eastbound", "westbound"),
+            Line("road", (0.0, -4.0), (0.0, 5.0), "eastbound", "westbound"),
         ),
         zones=(Zone("fountain", ((-3.4, 12.0), (1.8, 12.0), (1.8, 18.5), (-3.4, 18.5))),),
     ),
     View(
         Camera("crossing", (17.5, -7.3, 8.0), 31.0, 28.5, 560.0, Tone((0.98, 1.02, 0.99), 1.0, 3.2, 0.97, 0.14)),
         lines=(
-            Line("zebra", (29.5, 0.0), (34.5, 0.0), "southbound", "northbound"),
+            Line("zebra", (29.5, 0.0), (34.5, 0.0), "southbound", "northbound", ("person",)),
             Line("road", (37.5, -6.4), (37.5, 7.0), "eastbound", "westbound"),
         ),
         zones=(Zone("zebra", ((29.8, -3.6), (34.2, -3.6), (34.2, 3.6), (29.8, 3.6))),),

@@ -34,6 +34,7 @@ def fleet_tables(config: FleetConfig) -> dict[str, pa.Table]:
                     "y2": y2,
                     "forward": line.forward,
                     "backward": line.backward,
+                    "classes": None if line.classes is None else list(line.classes),
                     "length_m": None if homography is None else _length(_on_ground(homography, line.points)),
                 }
             )

@@ -107,6 +107,7 @@ LINES = _table(
         _field("y2", pa.float64(), "second end", "pixels"),
         _field("forward", pa.string(), "direction of who crosses from left to right of the line"),
         _field("backward", pa.string(), "the other direction"),
+        _field("classes", pa.list_(pa.string()), "classes the line counts; null for every class", nullable=True),
         _field("length_m", pa.float64(), "length on the ground where calibrated", "metres", nullable=True),
     ],
 )

@@ -148,7 +148,7 @@ def to_parquet(table: pa.Table) -> bytes:
             encodings[field.name] = "DELTA_BINARY_PACKED"
         elif pa.types.is_floating(field.type):
             encodings[field.name] = "BYTE_STREAM_SPLIT"
-        elif pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type):
+        elif hasattr(field.type, "value_type") and pa.types.is_floating(field.type.value_type):
             encodings[f"{field.name}.list.element"] = "BYTE_STREAM_SPLIT"
     sink = pa.BufferOutputStream()
     pq.write_table(

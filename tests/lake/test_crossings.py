@@ -178,6 +178,17 @@ def test_sql_agrees_with_the_oracle_on_random_walks(tmp_path):
     assert max(abs(x[3] - y[3]) for x, y in zip(rows_found, expected)) <= 1
 
 
+def test_a_line_may_count_some_classes_only(tmp_path):
+    for classes, expected in ((["car", "bus"], 1), (["person"], 0), (None, 1)):
+        lake = Lake.open_or_create(str(tmp_path / str(classes)))
+        one = {**LINE, **({"classes": classes} if classes else {})}
+        lake.write_fleet(fleet({"id": "gate", "lines": [one]}))
+        write(lake, {"gate-1": along_x(80, 90, 110, 120)})
+        assert len(crossings(lake)) == expected
+        streams = query(lake.url, "SELECT sum(count) AS n FROM traffic_counts(900, NULL, NULL)").to_pylist()
+        assert (streams[0]["n"] or 0) == expected
+
+
 def test_the_jitter_allowed_grows_with_the_box(lake):
     """3 px beyond the line and back is a crossing of something small, and jitter of something large."""
     walk = along_x(80, 98, *[103] * 25, 98, 80)

@@ -158,7 +158,7 @@ JOIN (
     WHERE
         (first_date IS NULL OR k.date >= first_date::DATE - 1)
         AND (last_date IS NULL OR k.date <= last_date::DATE + 2)
-) AS t ON t.tracklet_id = x.tracklet_id
+) AS t ON t.tracklet_id = x.tracklet_id AND (l.classes IS NULL OR list_contains(l.classes, t.class))
 WHERE
     (first_date IS NULL OR timezone(c.time_zone, x.crossed_at)::DATE >= first_date::DATE)
     AND (last_date IS NULL OR timezone(c.time_zone, x.crossed_at)::DATE <= last_date::DATE);

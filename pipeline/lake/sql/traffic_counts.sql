@@ -66,14 +66,14 @@ extent AS (
 ),
 stream AS (
     SELECT l.camera_id, l.line_id, direction, k.class
-    FROM (SELECT camera_id, line_id, unnest([forward, backward]) AS direction FROM lines) AS l
+    FROM (SELECT camera_id, line_id, classes, unnest([forward, backward]) AS direction FROM lines) AS l
     LEFT JOIN (
         SELECT DISTINCT camera AS camera_id, class
         FROM tracklets
         WHERE
             (first_date IS NULL OR date >= first_date::DATE - 1)
             AND (last_date IS NULL OR date <= last_date::DATE + 2)
-    ) AS k ON k.camera_id = l.camera_id
+    ) AS k ON k.camera_id = l.camera_id AND (l.classes IS NULL OR list_contains(l.classes, k.class))
 ),
 counted AS (
     SELECT

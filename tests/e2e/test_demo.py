@@ -1,0 +1,36 @@
+"""The demo as README promises it: the whole town, the embedded models, Ray, and the bars its scores must clear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import json_of, nightfleet_process
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(1200)
+def test_the_demo_clears_its_bars(tmp_path):
+    done = nightfleet_process("demo", "--out", tmp_path / "town", "--json", timeout_s=1100)
+    assert done.returncode == 0, done.stderr
+    result = json_of(done)
+    print(result["scores"])
+    assert result["run"]["frames"] >= 4 * 60 * 10, "a minute or more from four cameras"
+    assert result["run"]["segments_quarantined"] == 0
+    assert result["scores"]["count error"] <= 0.10
+    assert result["scores"]["multi-camera IDF1"] >= 0.60
+    assert all(Path(picture).stat().st_size > 10_000 for picture in result["pictures"])
+    again = nightfleet_process("demo", "--out", tmp_path / "town")
+    assert again.returncode == 0, again.stderr
+    assert "nothing to do" in again.stdout
+    for word in ("Crossings by line, beside the truth", "HOTA", "IDF1", "multi-camera IDF1"):
+        assert word in again.stdout
+
+
+def test_a_folder_that_is_no_demo_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    done = nightfleet_process("demo", "--out", tmp_path)
+    assert done.returncode == 2
+    assert "holds no demo of nightfleet" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
