@@ -218,7 +218,10 @@ class CameraConfig(Section):
     image_fps: float | None = Field(None, gt=0, description="frame rate of image folders")
     target_fps: float | None = Field(None, gt=0, description="process at most so many frames a second")
     homography: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]] | None = (
-        Field(None, description="picture pixels -> metres on the ground")
+        Field(
+            None,
+            description="picture pixels -> metres on the ground, on one plane common to the fleet (identity.ground_plane)",
+        )
     )
     lines: tuple[LineConfig, ...] = ()
     zones: tuple[ZoneConfig, ...] = ()

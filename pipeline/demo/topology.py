@@ -16,12 +16,12 @@ SLOW_DRIVE_MPS = 4.0
 LONGEST_WAIT_S = 12.0
 """At the zebra or for a gap in the traffic."""
 FORESIGHT_M = 3.0
-"""An object is seen a little before and after its foot is: it is as long and as tall as it is."""
+"""An object is seen a little before and after its middle is: it is as long and as tall as it is."""
 
 
 @dataclass(frozen=True)
 class Travel:
-    """Two cameras and the time from leaving one to entering the other; below 0 where both see the same ground."""
+    """Two cameras and the time from leaving one to entering the other; below 0 where both see an object at once."""
 
     between: tuple[str, str]
     min_travel_s: float
@@ -44,7 +44,7 @@ def travels(views: tuple[View, ...]) -> list[Travel]:
         low = min(window[0] for window in windows[a, b])
         high = max(window[1] for window in windows[a, b])
         # Half seconds, outwards.
-        result.append(Travel((a, b), float(np.floor(low * 2) / 2), float(np.ceil(high * 2) / 2), low < 0))
+        result.append(Travel((a, b), float(np.floor(low * 2) / 2), float(np.ceil(high * 2) / 2), bool(low < 0)))
     return result
 
 
@@ -58,12 +58,15 @@ def _on_route(route: world.Route, views: tuple[View, ...], fastest: float, slowe
             if shared_m > 0:
                 lingering_s = sum(agents.PAUSE_S[1] for _ in route.pause_at)
                 # Both ways: a track may break off in one camera before the other's begins on the same ground.
-                together_s = shared_m / slowest + lingering_s
+                together_s = (max(end_a, end_b) - min(start_a, start_b)) / slowest + lingering_s
                 yield pair, (-together_s, together_s)
             else:
                 waits_s = LONGEST_WAIT_S if route.zebra_at or route.yield_at or slowest == SLOW_DRIVE_MPS else 0.0
-                gap_m = -shared_m
-                yield pair, (max(0.0, gap_m - 2 * FORESIGHT_M) / fastest, (gap_m + 2 * FORESIGHT_M) / slowest + waits_s)
+                # In sight of both at once where the gap is shorter than what is seen of it. A track may break off
+                # anywhere in the one view, and the next begin anywhere in the other.
+                nearest_m = -shared_m - 2 * FORESIGHT_M
+                furthest_m = max(end_a, end_b) - min(start_a, start_b)
+                yield pair, (nearest_m / (fastest if nearest_m > 0 else slowest), furthest_m / slowest + waits_s)
 
 
 def _seen_stretch(route: world.Route, view: View) -> tuple[float, float]:

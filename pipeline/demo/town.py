@@ -154,15 +154,18 @@ def _paint(task: _Task, count: Callable[[], None]) -> truth.Sightings:
 
 
 def _write_truth(folder: Path, views: tuple[View, ...], motion: Motion, sightings: list[truth.Sightings]) -> None:
-    """Write every file of the truth."""
+    """Write every file of the truth; mtmc.txt has only what two cameras or more list."""
     clock = truth.Clock(STARTED_AT, FPS)
     mtmc, crossed, dwelt = [], [], []
+    labelled = truth.in_several_cameras(sightings, [(v.camera.width_px, v.camera.height_px) for v in views])
     for number, (v, seen) in enumerate(zip(views, sightings, strict=True), start=1):
         size = v.camera.width_px, v.camera.height_px
         truth.write_mot(folder / v.camera_id, v.camera_id, seen, motion.kind, size, motion.frames, clock)
-        mtmc += truth.mtmc_lines(number, seen, motion.xy, size)
+        mtmc += truth.mtmc_lines(number, seen, labelled, motion.xy, size)
         for line in v.lines:
             for when, index, forward in truth.crossings(seen, v.line_px(line), *size):
+                if line.classes is not None and motion.kind[index] not in line.classes:
+                    continue
                 direction = line.forward if forward else line.backward
                 crossed.append((v.camera_id, line.name, direction, motion.kind[index], index + 1, clock.at(when)))
         for zone in v.zones:
@@ -195,7 +198,8 @@ def fleet_yaml(views: tuple[View, ...], seed: int) -> str:
         "# Cameras: gate watches the west road, square and market see the square from two sides, crossing the zebra.\n"
         "# Lines and zones are in picture pixels; homographies take pixels to metres on the ground (x east, y north).\n"
         "# identity.links: seconds from leaving one camera to entering the other, from the distance between their\n"
-        "# views and the speeds of walking and driving; below 0 where an object can be in both at once.\n"
+        "# views and the speeds of walking and driving; below 0 where an object can be in both at once (square and\n"
+        "# market see the same ground; elsewhere a car is in one view with its bonnet, in the other with its boot).\n"
     )
     return comments + yaml.safe_dump(config, sort_keys=False, default_flow_style=None, width=110)
 
@@ -210,6 +214,7 @@ def _camera_section(v: View) -> dict[str, Any]:
         "homography": v.camera.homography.tolist(),
         "lines": [
             {"name": x.name, "points": v.line_px(x).tolist(), "forward": x.forward, "backward": x.backward}
+            | ({"classes": list(x.classes)} if x.classes else {})
             for x in v.lines
         ],
         "zones": [{"name": x.name, "polygon": v.zone_px(x).tolist()} for x in v.zones],

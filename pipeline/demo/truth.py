@@ -144,13 +144,23 @@ def write_mot(
     )
 
 
-def mtmc_lines(camera_index: int, sightings: Sightings, xy_m: np.ndarray, size: tuple[int, int]) -> list[str]:
+def in_several_cameras(sightings: list[Sightings], sizes: list[tuple[int, int]]) -> np.ndarray:
+    """Return the object_index (K,) of everything that is listed in two cameras or more, ascending."""
+    by_camera = [np.unique(seen.object_index[listed(seen, *size)]) for seen, size in zip(sightings, sizes, strict=True)]
+    index, n_cameras = np.unique(np.concatenate([np.zeros(0, np.int64), *by_camera]), return_counts=True)
+    return index[n_cameras > 1]
+
+
+def mtmc_lines(
+    camera_index: int, sightings: Sightings, labelled: np.ndarray, xy_m: np.ndarray, size: tuple[int, int]
+) -> list[str]:
     """Return the lines of one camera in AI City's form: camera id frame x y w h xworld yworld.
 
-    xy_m (T, N, 2) is where everything stands, in metres.
+    labelled (K,) is the object_index of those to write: the challenge labels what passes two cameras or more (Tang et
+    al. 2019, "CityFlow"). xy_m (T, N, 2) is where everything stands, in metres.
     """
     lines = []
-    for row in np.flatnonzero(listed(sightings, *size)):
+    for row in np.flatnonzero(listed(sightings, *size) & np.isin(sightings.object_index, labelled)):
         x, y, w, h = _cut(sightings.xyxy[row], size)
         frame, index = int(sightings.frame[row]), int(sightings.object_index[row])
         east, north = xy_m[frame, index]

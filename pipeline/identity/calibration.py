@@ -21,6 +21,10 @@ the upper tail of the strangers would pass for matches on a night when nobody we
 OUTLIER_SD = 3.0
 """The three-sigma rule, for pairs that only seem to be strangers."""
 
+UNLIKE = 0.05
+"""Share of matches taken to look like strangers: half hidden, from behind, in the headlights. So an unlike look weighs
+against a pair by a factor of 20 at most."""
+
 MIN_SD = 0.02
 """Least spread of a component: identical embeddings must not make it a spike."""
 
@@ -42,18 +46,29 @@ class Calibration:
 
     min_similarity       pairs below are not joined
     stranger_similarity  expected between two different objects
-    table                (2001,) float64, probability of one identity at similarities -1 to 1, non-decreasing
+    table                (2001,) float64, log of how much likelier similarities -1 to 1 are between sightings of one
+                         object than between strangers, non-decreasing
+    prior                log odds that a possible pair nothing else is known of is one identity
     rule                 "mixture", "few pairs" or "configured": where min_similarity came from
     """
 
     min_similarity: float
     stranger_similarity: float
     table: np.ndarray
+    prior: float
     rule: str
 
-    def probability(self, similarity: np.ndarray) -> np.ndarray:
-        """Return the probability that pairs of these similarities are one identity, same shape, float64."""
-        return np.interp(similarity, _GRID, self.table)
+    def log_odds(self, similarity: np.ndarray, prior: np.ndarray | None = None) -> np.ndarray:
+        """Return the log odds that pairs of these similarities (P,) are one identity, (P,) float64.
+
+        prior (P,), log odds before looking at them; where it is NaN, or not given, that of any possible pair.
+        """
+        before = self.prior if prior is None else np.where(np.isnan(prior), self.prior, prior)
+        return np.interp(similarity, _GRID, self.table) + before
+
+    def probability(self, similarity: np.ndarray, prior: np.ndarray | None = None) -> np.ndarray:
+        """Return the probability that pairs of these similarities (P,) are one identity, (P,) float64."""
+        return 1.0 / (1.0 + np.exp(-self.log_odds(similarity, prior)))
 
 
 def calibrate(
@@ -63,6 +78,7 @@ def calibrate(
     strangers: np.ndarray,
     *,
     configured: float | None,
+    prior: np.ndarray | None = None,
 ) -> Calibration:
     """Learn what similarity is worth from the similarities of four kinds of pairs.
 
@@ -71,25 +87,29 @@ def calibrate(
     same        (S,) between the halves of one tracklet: known to be one object, though in one camera and at one time
     strangers   (R,) between tracklets seen at once in one camera (see known_strangers): known to be two objects
     configured  min_similarity as the user set it, or None
+    prior       (P,) what place and time say of each candidate: log odds, NaN where they say nothing
 
     Two normal components are fitted to the possible pairs by EM: strangers, fixed by the known ones, and matches, begun
-    at `same` and then free, because between cameras an object looks less like itself than within one. min_similarity
-    is where a pair is as likely one as not. With fewer than MIN_STRANGERS known strangers, or without halves, nothing
-    can be fitted: then it is two deviations below the mean of `same` within FALLBACK_RANGE, or the top of that range.
+    at `same` and then free, because between cameras an object looks less like itself than within one. A pair with a
+    prior enters with it, the others with the share of matches among them, which is fitted too. min_similarity is where
+    a pair without a prior is as likely one as not. With fewer than MIN_STRANGERS known strangers, or without halves,
+    nothing can be fitted: then it is two deviations below the mean of `same` within FALLBACK_RANGE, or the top of that
+    range.
     """
     if len(strangers) < MIN_STRANGERS or len(same) == 0 or len(candidates) == 0:
         floor = _fallback(same) if configured is None else configured
-        table = 1.0 / (1.0 + np.exp(-(_GRID - floor) / FALLBACK_SCALE))
+        table = (_GRID - floor) / FALLBACK_SCALE
         rule = "few pairs" if configured is None else "configured"
         stranger_similarity = float(strangers.mean()) if len(strangers) else 0.0
-        return Calibration(floor, min(stranger_similarity, floor), table, rule)
+        return Calibration(floor, min(stranger_similarity, floor), table, 0.0, rule)
     stranger = _stranger_component(strangers.astype(np.float64))
-    table = _mixture(candidates.astype(np.float64), n_possible, same, stranger)
+    known = np.full(len(candidates), np.nan) if prior is None else prior
+    table, share = _mixture(candidates.astype(np.float64), known, n_possible, same, stranger)
     if configured is not None:
-        return Calibration(configured, stranger[0], table, "configured")
-    likely = np.flatnonzero(table >= 0.5)
+        return Calibration(configured, stranger[0], table, share, "configured")
+    likely = np.flatnonzero(table + share >= 0)
     floor = float(_GRID[likely[0]]) if len(likely) else np.inf
-    return Calibration(floor, stranger[0], table, "mixture")
+    return Calibration(floor, stranger[0], table, share, "mixture")
 
 
 def known_strangers(sightings: Sightings, topology: Topology) -> tuple[np.ndarray, np.ndarray]:
@@ -132,29 +152,38 @@ def _fallback(same: np.ndarray) -> float:
     return float(np.clip(same.mean() - 2 * same.std(), low, high))
 
 
-def _mixture(candidates: np.ndarray, n_possible: float, same: np.ndarray, stranger: tuple[float, float]) -> np.ndarray:
-    """Fit the match component and the share of matches by EM; return the probability over the grid."""
+def _mixture(
+    candidates: np.ndarray, prior: np.ndarray, n_possible: float, same: np.ndarray, stranger: tuple[float, float]
+) -> tuple[np.ndarray, float]:
+    """Fit the match component and the share of matches by EM; return the log odds over the grid and of the share."""
     stranger_mean, stranger_sd = stranger
-    n_possible = max(n_possible, float(len(candidates)))
+    told = ~np.isnan(prior)
+    n_untold = max(n_possible - np.count_nonzero(told), float(np.count_nonzero(~told)), 1.0)
     least_mean = min(stranger_mean + SEPARATION_SD * stranger_sd, float(same.mean()))
+    if told.any():  # place and time tell matches from strangers: looks need not, but matches never look less alike
+        least_mean = stranger_mean
     match_mean, match_sd = max(float(same.mean()), least_mean), max(MIN_SD, float(same.std()))
-    share = min(0.5, len(candidates) / n_possible / 2)
+    share = min(0.5, max(np.count_nonzero(~told), 1) / n_untold / 2)
     for _ in range(ITERATIONS):
-        odds = _log_odds(candidates, share, match_mean, match_sd, stranger_mean, stranger_sd)
-        weight = 1.0 / (1.0 + np.exp(-odds))
+        before_look = np.where(told, prior, _logit(share))
+        odds = _log_ratio(candidates, match_mean, match_sd, stranger_mean, stranger_sd) + before_look
+        weight = 1.0 / (1.0 + np.exp(-np.clip(odds, -500, 500)))
         total = float(weight.sum())
         if total < 1e-9:
             break  # no candidate looks like a match
         before = (share, match_mean, match_sd)
-        share = min(max(total / n_possible, 1e-12), 1.0 - 1e-12)
+        # Half a match more than found (Jeffreys): none among few pairs is no proof that there are none.
+        share = min((float(weight[~told].sum()) + 0.5) / (n_untold + 1.0), 1.0 - 1e-12)
         match_mean = max(float(weight @ candidates) / total, least_mean)
         match_sd = max(MIN_SD, float(np.sqrt(weight @ (candidates - match_mean) ** 2 / total)))
         if np.allclose(before, (share, match_mean, match_sd), rtol=TOLERANCE, atol=TOLERANCE):
             break
-    odds = _log_odds(_GRID, share, match_mean, match_sd, stranger_mean, stranger_sd)
+    ratio = _log_ratio(_GRID, match_mean, match_sd, stranger_mean, stranger_sd)
     # Two normals of different width cross twice: more alike must never mean less probable.
-    odds[np.searchsorted(_GRID, stranger_mean) :: -1] = odds.min()
-    return 1.0 / (1.0 + np.exp(-np.maximum.accumulate(odds)))
+    middle = np.searchsorted(_GRID, stranger_mean)
+    ratio[:middle] = ratio[middle]
+    ratio = np.logaddexp(np.log1p(-UNLIKE) + ratio, np.log(UNLIKE))
+    return np.maximum.accumulate(ratio), _logit(share)
 
 
 def _stranger_component(strangers: np.ndarray) -> tuple[float, float]:
@@ -169,10 +198,14 @@ def _stranger_component(strangers: np.ndarray) -> tuple[float, float]:
     return float(kept.mean()), max(MIN_SD, float(kept.std()))
 
 
-def _log_odds(
-    similarity: np.ndarray, share: float, match_mean: float, match_sd: float, stranger_mean: float, stranger_sd: float
+def _log_ratio(
+    similarity: np.ndarray, match_mean: float, match_sd: float, stranger_mean: float, stranger_sd: float
 ) -> np.ndarray:
-    """Return log(share * match density) - log((1 - share) * stranger density), clipped so that exp() is finite."""
+    """Return log(match density) - log(stranger density), clipped so that exp() of it is finite."""
     match = -0.5 * ((similarity - match_mean) / match_sd) ** 2 - np.log(match_sd)
     stranger = -0.5 * ((similarity - stranger_mean) / stranger_sd) ** 2 - np.log(stranger_sd)
-    return np.clip(np.log(share) - np.log1p(-share) + match - stranger, -500, 500)
+    return np.clip(match - stranger, -500, 500)
+
+
+def _logit(share: float) -> float:
+    return float(np.log(share) - np.log1p(-share))

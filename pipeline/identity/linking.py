@@ -12,7 +12,9 @@ from pipeline.identity.calibration import Calibration, calibrate, known_stranger
 from pipeline.identity.candidates import candidate_pairs, count_possible
 from pipeline.identity.clustering import agglomerate
 from pipeline.identity.evidence import ExemplarSets, halves, similarity, without_camera_bias
-from pipeline.identity.topology import Sightings, Topology
+from pipeline.identity.ground import GroundTracks
+from pipeline.identity.spacetime import Ground, survey
+from pipeline.identity.topology import Relation, Sightings, Topology
 from pipeline.types import Exemplars, Tracklets, class_group
 
 
@@ -41,6 +43,7 @@ def link(
     exemplars: Exemplars,
     config: IdentityConfig,
     *,
+    ground: GroundTracks | None = None,
     device: str = "auto",
 ) -> Identities:
     """Give every tracklet an identity.
@@ -51,10 +54,14 @@ def link(
     their cameras are never one identity, not through others either. Two tracklets of one camera at different times
     (a broken track, somebody who came back) are not compared with each other, but share an identity where both belong
     to the same tracklet of another camera. A tracklet without exemplars is compared by its own embedding.
+
+    ground tells where the tracklets of calibrated cameras stood; then places and ways are evidence beside the looks
+    (see spacetime): two that are apart on the ground, or too far for the time between, are never one, and a tracklet
+    may continue one that broke off moments before in the same camera.
     Raises ValueError where ids repeat, lengths differ or an exemplar's tracklet is missing.
     """
     topology = Topology.from_config(tuple(sorted({str(name) for name in camera_id})), config)
-    return link_within(topology, tracklets, camera_id, exemplars, config, device=device)
+    return link_within(topology, tracklets, camera_id, exemplars, config, ground=ground, device=device)
 
 
 def link_within(
@@ -64,6 +71,7 @@ def link_within(
     exemplars: Exemplars,
     config: IdentityConfig,
     *,
+    ground: GroundTracks | None = None,
     device: str = "auto",
 ) -> Identities:
     """Do what `link` does inside a topology that is already laid out; config.links is not read."""
@@ -88,7 +96,9 @@ def link_within(
     confidence = np.zeros(len(tracklet_id), np.float32)
     for name in sorted(set(group)):
         index = np.flatnonzero(judged & (group == name))
-        own_label, own_confidence = _link_group(sightings.take(index), sets.take(index), topology, config, device)
+        own = sightings.take(index)
+        on_ground = None if ground is None else survey(own, tracklet_id[index], topology, ground, str(name))
+        own_label, own_confidence = _link_group(own, sets.take(index), topology, on_ground, config, device)
         label[index], confidence[index] = index[own_label], own_confidence
     return Identities(tracklet_id, identity_ids(tracklet_id, sightings.started_at_us, label), confidence)
 
@@ -126,34 +136,78 @@ def identity_ids(tracklet_id: np.ndarray, started_at_us: np.ndarray, label: np.n
     return np.array([name[cluster] for cluster in label.tolist()], dtype=object)
 
 
+VETO = -1e6
+"""Log odds that no other evidence makes up for."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Merging:
+    """What clusters are merged by: score (P,) of each pair, `stranger` for pairs never looked at, `least` to merge."""
+
+    score: np.ndarray
+    stranger: float
+    least: float
+
+    @staticmethod
+    def by_look(alike: np.ndarray, calibration: Calibration) -> Merging:
+        """Merge by similarity: where looks are all there is, their average is the steadier measure."""
+        return Merging(alike, calibration.stranger_similarity, calibration.min_similarity)
+
+    @staticmethod
+    def by_odds(alike: np.ndarray, prior: np.ndarray, calibration: Calibration) -> Merging:
+        """Merge by log odds, in which looks, places and times add up; from 0 on one is likelier than two.
+
+        A configured min_similarity is obeyed as a veto: a pair below it counts as nearly impossible.
+        """
+        stranger = float(calibration.log_odds(np.array([calibration.stranger_similarity]))[0])
+        score = calibration.log_odds(alike, prior)
+        vetoed = (calibration.rule == "configured") & (alike < calibration.min_similarity)
+        return Merging(np.where(vetoed, VETO, score), stranger, 0.0)
+
+
 def _link_group(
-    sightings: Sightings, sets: ExemplarSets, topology: Topology, config: IdentityConfig, device: str
+    sightings: Sightings,
+    sets: ExemplarSets,
+    topology: Topology,
+    ground: Ground | None,
+    config: IdentityConfig,
+    device: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cluster the tracklets of one class group: labels (N,), each the lowest row of its cluster, and confidence."""
     sets = without_camera_bias(sets, sightings.camera)
     pairs = candidate_pairs(sightings, sets, topology, config.neighbours, device=device)
+    if ground is not None:
+        pairs = _with_neighbours_on_the_ground(pairs, ground)
     alike = similarity(sets, pairs[:, 0], pairs[:, 1])
+    prior = None if ground is None else ground.log_odds(pairs[:, 0], pairs[:, 1])
     calibration = calibrate(
         alike,
         count_possible(sightings, topology),
         similarity(*halves(sets)),
         similarity(sets, *known_strangers(sightings, topology)),
         configured=config.min_similarity,
+        prior=prior,
     )
+    merge = Merging.by_look(alike, calibration) if prior is None else Merging.by_odds(alike, prior, calibration)
     label = agglomerate(
         len(sightings),
         pairs,
-        alike,
-        lambda i, j: topology.relate(sightings.take(i), sightings.take(j)),
-        stranger_similarity=calibration.stranger_similarity,
-        min_similarity=calibration.min_similarity,
+        merge.score,
+        (lambda i, j: topology.relate(sightings.take(i), sightings.take(j))) if ground is None else ground.relate,
+        stranger_similarity=merge.stranger,
+        min_similarity=merge.least,
     )
-    return label, _confidence(label, pairs, alike, calibration)
+    return label, _confidence(label, pairs, calibration.probability(alike, prior))
 
 
-def _confidence(label: np.ndarray, pairs: np.ndarray, alike: np.ndarray, calibration: Calibration) -> np.ndarray:
+def _with_neighbours_on_the_ground(pairs: np.ndarray, ground: Ground) -> np.ndarray:
+    """Return the pairs found by look that the ground does not rule out, and those found on the ground, sorted."""
+    possible = ground.relate(pairs[:, 0], pairs[:, 1]) == Relation.POSSIBLE
+    return np.unique(np.concatenate([pairs[possible], ground.pairs()]), axis=0)
+
+
+def _confidence(label: np.ndarray, pairs: np.ndarray, probability: np.ndarray) -> np.ndarray:
     """Return the confidence of each tracklet as Identities describes it."""
-    probability = calibration.probability(alike)
     joined = label[pairs[:, 0]] == label[pairs[:, 1]]
     tie_sum, n_ties, best_refused = (np.zeros(len(label)) for _ in range(3))
     for side in (0, 1):

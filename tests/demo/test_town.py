@@ -14,7 +14,7 @@ import pytest
 from pipeline import config
 from pipeline.demo import footage, town
 
-CAMERAS = ("gate", "square")
+CAMERAS = ("square", "market")  # they overlap: four seconds are enough to be in both
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,9 @@ def test_whole_fleet_has_four_cameras_lines_zones_and_links():
     assert len(fleet.cameras) == 4
     assert all(camera.lines and camera.homography for camera in fleet.cameras)
     assert sum(len(camera.zones) for camera in fleet.cameras) >= 2
-    assert sum(link.overlapping for link in fleet.identity.links) == 1
+    overlapping = {frozenset(link.between): link for link in fleet.identity.links if link.overlapping}
+    assert frozenset(("gate", "crossing")) not in overlapping
+    assert overlapping[frozenset(("square", "market"))].min_travel_s < -10  # longer than a car takes from view to view
 
 
 def test_segments_follow_each_other_and_carry_local_time(rendered):
@@ -112,6 +114,16 @@ def test_mtmc_ground_places_fit_the_boxes(rendered):
     assert checked > 20
 
 
+def test_mtmc_labels_what_two_cameras_list(rendered):
+    out, _, _ = rendered
+    boxes = [np.loadtxt(out / "truth" / camera / "gt.txt", delimiter=",", ndmin=2) for camera in CAMERAS]
+    both = set(boxes[0][:, 1]) & set(boxes[1][:, 1])
+    assert both and both != set(boxes[0][:, 1]) | set(boxes[1][:, 1])
+    want = {(camera, row[1], row[0]) for camera, rows in enumerate(boxes, start=1) for row in rows if row[1] in both}
+    rows = np.loadtxt(out / "truth" / "mtmc.txt", ndmin=2)
+    assert {tuple(row[:3]) for row in rows} == want and len(rows) == len(want)
+
+
 def test_tables_of_crossings_and_dwell(rendered):
     out, path, _ = rendered
     lines = {(c.id, x.name): {x.forward, x.backward} for c in config.load(path).cameras for x in c.lines}
@@ -141,11 +153,11 @@ def test_same_seed_same_bytes_also_from_other_processes(rendered, tmp_path):
 
 def test_another_seed_differs(rendered, tmp_path):
     out, _, _ = rendered
-    town.render(tmp_path, seed=6, duration_s=2, cameras=("gate",))
-    assert (tmp_path / "truth/gate/gt.txt").read_text() != (out / "truth/gate/gt.txt").read_text()
+    town.render(tmp_path, seed=6, duration_s=2, cameras=CAMERAS[:1])
+    assert (tmp_path / "truth/square/gt.txt").read_text() != (out / "truth/square/gt.txt").read_text()
 
 
 def test_rendering_again_leaves_nothing_of_the_longer_footage(tmp_path):
     for duration_s, files in ((2, 2), (1, 1)):
-        town.render(tmp_path, seed=6, duration_s=duration_s, cameras=("gate",))
-        assert len(list((tmp_path / "footage" / "gate").iterdir())) == files
+        town.render(tmp_path, seed=6, duration_s=duration_s, cameras=CAMERAS[:1])
+        assert len(list((tmp_path / "footage" / "square").iterdir())) == files

@@ -52,8 +52,23 @@ def test_a_night_without_matches_joins_next_to_nothing():
 
 def test_probability_never_falls_and_stays_in_bounds():
     candidates, same, strangers, _ = drawn(3, match=(0.4, 0.3))
-    table = calibrate(candidates, len(candidates), same, strangers, configured=None).table
-    assert (np.diff(table) >= 0).all() and table.min() >= 0 and table.max() <= 1
+    found = calibrate(candidates, len(candidates), same, strangers, configured=None)
+    probability = found.probability(np.linspace(-1, 1, 501))
+    assert (np.diff(probability) >= 0).all() and probability.min() >= 0 and probability.max() <= 1
+
+
+def test_what_place_and_time_know_teaches_looks_that_hardly_tell():
+    # Matches look only one deviation more alike than strangers; the prior knows most of the matches.
+    rng = np.random.default_rng(5)
+    matches, strangers = rng.normal(0.3, 0.2, 200), rng.normal(0.1, 0.2, 2_000)
+    prior = np.concatenate([rng.normal(3, 1, 200), rng.normal(-5, 1, 2_000)])
+    candidates = np.concatenate([matches, strangers])
+    found = calibrate(candidates, 2_200, np.full(50, 0.9), strangers, configured=None, prior=prior)
+    # log of two normals of equal width: (0.3 - 0.1) / 0.2**2 * (s - 0.2)
+    at = np.array([0.2, 0.3, 0.4])
+    assert found.log_odds(at, np.zeros(3)) == pytest.approx([0.0, 0.5, 1.0], abs=0.15)
+    assert found.log_odds(at, np.full(3, 2.0)) - found.log_odds(at, np.zeros(3)) == pytest.approx([2, 2, 2])
+    assert found.log_odds(at, np.full(3, np.nan)) == pytest.approx(found.log_odds(at))
 
 
 @pytest.mark.parametrize(
