@@ -220,7 +220,7 @@ class CameraConfig(Section):
     homography: tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]] | None = (
         Field(
             None,
-            description="picture pixels -> metres on the ground, on one plane common to the fleet (identity.ground_plane)",
+            description="picture pixels -> metres on a ground plane common to the fleet (identity.ground_plane)",
         )
     )
     lines: tuple[LineConfig, ...] = ()
