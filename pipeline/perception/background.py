@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from pipeline.perception import standing
+
 SHADOW_DARKEST = 0.4
 """Cast shadows outdoors keep at least this share of the light (alpha in Prati et al. 2003); darker is an object."""
 
@@ -55,9 +57,13 @@ class Background:
     Harwood and Davis 1999).
     """
 
-    def __init__(self, frames: np.ndarray, difference_threshold: float, frame_rate_fps: float) -> None:
-        """frames (n, H, W, 3) uint8 RGB, n >= 1; difference_threshold in 8-bit levels of colour distance."""
-        empty, spread = median_and_spread(np.stack([_smoothed(frame) for frame in frames]))
+    def __init__(
+        self, frames: np.ndarray, difference_threshold: float, frame_rate_fps: float, min_area_px: float
+    ) -> None:
+        """frames (n, H, W, 3) uint8 RGB in order, n >= 1; difference_threshold in 8-bit levels of colour distance;
+        min_area_px of the smallest thing."""
+        smoothed = np.stack([_smoothed(frame) for frame in frames])
+        empty, spread = empty_picture(smoothed, difference_threshold, min_area_px)
         self._empty = empty.astype(np.float32)
         unrest = SPREAD_FACTOR * cv2.blur(spread, (3, 3))
         self._clear_sq = np.maximum(difference_threshold, unrest) ** 2  # (H, W)
@@ -82,22 +88,41 @@ class Background:
         return Difference(faint, clear, clear & ~shadow, np.sqrt(distance_sq / self._clear_sq))
 
 
-def median_and_spread(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each pixel's median colour (H, W, 3) uint8 and its unrest (H, W) float32, over frames (n, H, W, 3).
+def empty_picture(frames: np.ndarray, difference_threshold: float, min_area_px: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ground's colour (H, W, 3) uint8 and its unrest (H, W) float32, over frames (n, H, W, 3) in order.
 
-    The median is the lower one of an even count. Unrest is the median over frames of the largest channel's absolute
-    difference from the median colour, 8-bit levels.
+    The colour is each pixel's median (the lower one of an even count), but for what stood there for longer than that.
+    Unrest is the median of the largest channel's absolute difference from that colour, 8-bit levels, over the frames
+    that show it.
     """
     middle = (len(frames) - 1) // 2
-    empty = np.empty(frames.shape[1:], np.uint8)
+    common, rare = np.empty(frames.shape[1:], np.uint8), np.empty(frames.shape[1:], np.uint8)
+    when = np.empty(frames.shape[1:3], np.uint8)
+    for part in _strips(frames):
+        common[part] = np.partition(frames[:, part], middle, axis=0)[middle]
+        rare[part], when[part] = standing.rare_look(frames[:, part], common[part], difference_threshold)
+    empty = standing.ground(standing.Looks(common, rare, when), min_area_px)
     spread = np.empty(frames.shape[1:3], np.float32)
-    for top in range(0, frames.shape[1], MEDIAN_ROWS):
-        rows = frames[:, top : top + MEDIAN_ROWS]
-        median = np.partition(rows, middle, axis=0)[middle]
-        deviation = np.maximum(rows, median) - np.minimum(rows, median)
-        empty[top : top + MEDIAN_ROWS] = median
-        spread[top : top + MEDIAN_ROWS] = np.partition(deviation.max(axis=-1), middle, axis=0)[middle]
+    for part in _strips(frames):
+        rows = frames[:, part]
+        deviation = (np.maximum(rows, empty[part]) - np.minimum(rows, empty[part])).max(axis=-1)
+        spread[part] = np.partition(deviation, middle, axis=0)[middle]
+        # A look seen in half of the frames or fewer would take the object's distance for its own unrest.
+        two = when[part] != standing.NONE
+        spread[part][two] = _lower_half(deviation[:, two], difference_threshold)
     return empty, spread
+
+
+def _strips(frames: np.ndarray) -> list[slice]:
+    """Rows of the picture in strips of MEDIAN_ROWS."""
+    return [slice(top, top + MEDIAN_ROWS) for top in range(0, frames.shape[1], MEDIAN_ROWS)]
+
+
+def _lower_half(deviation: np.ndarray, limit: float) -> np.ndarray:
+    """Median (K,) of those deviations (n, K) that are at most `limit`, 0 where none is."""
+    ranked = np.sort(deviation, axis=0)
+    seen = (deviation <= limit).sum(axis=0)
+    return np.where(seen > 0, np.take_along_axis(ranked, (np.maximum(seen - 1, 0) // 2)[None], axis=0)[0], 0)
 
 
 def exposure_gain(picture: np.ndarray, empty: np.ndarray) -> np.ndarray:

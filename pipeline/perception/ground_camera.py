@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
+
+HEADINGS = 8
+"""Directions a block may face, evenly over half a turn."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -25,6 +29,20 @@ class GroundCamera:
         foot = flat @ self.matrix[:, [0, 1, 3]].T  # (N, 3)
         top = foot + height_m * self.matrix[:, 2]
         return foot[:, 1] / foot[:, 2] - top[:, 1] / top[:, 2]
+
+    def solid_area_px(self, foot_xy: np.ndarray, length_width_height_m: tuple[float, float, float]) -> float:
+        """Return the least area in pixels, over eight headings, of a block that stands around a picture point (2,)."""
+        length, width, height = length_width_height_m
+        x, y = _apply(self.homography, foot_xy[None])[0]
+        corner = np.array([[a, b] for a in (-0.5, 0.5) for b in (-0.5, 0.5)]) * (length, width)
+        areas = []
+        for heading in np.arange(HEADINGS) * np.pi / HEADINGS:
+            turn = np.array([[np.cos(heading), np.sin(heading)], [-np.sin(heading), np.cos(heading)]])
+            ground = corner @ turn + (x, y)
+            points = np.array([[*at, z, 1.0] for at in ground for z in (0.0, height)]) @ self.matrix.T
+            hull = cv2.convexHull((points[:, :2] / points[:, 2:]).astype(np.float32))
+            areas.append(cv2.contourArea(hull))
+        return float(min(areas))
 
 
 def from_homography(homography: np.ndarray, width_px: int, height_px: int) -> GroundCamera | None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from pipeline.config import MotionConfig
-from pipeline.perception import blobs, scale, shadow
+from pipeline.perception import blobs, groups, scale, shadow
 from pipeline.perception.background import Background, Difference
 from pipeline.perception.frames import DeviceFrames
 from pipeline.types import COCO_CLASSES, CameraView, Detections
@@ -49,6 +49,18 @@ SHOULDER_SHARE = 0.26
 SQUAT = 1.2
 """What is wider than this many times its height is no person, however small it looks."""
 
+SHOE_SHARE = 0.12
+"""Uncertain rows at the foot of somebody's box are shadow up to this share of its height, 0.2 m: so high are shoes."""
+
+SILL_SHARE = 0.25
+"""The same of a vehicle, 0.35 m of 1.4 m: above its wheels' rims and its sill it is bodywork."""
+
+SLIMMEST = 0.15
+"""Nobody is narrower than this many times their height: 0.26 m from the side; a lamp post's edge is."""
+
+SOLID = 0.8
+"""A vehicle's outline is convex but for the wheels and fills its hull; between people there are gaps."""
+
 WHOLE_FILL = 0.25
 """Half of the least share of its box that a walking person fills, limbs spread: there the score's fill term is 2/3."""
 
@@ -66,8 +78,10 @@ class MotionDetector:
         self._calibrated = view.homography is not None
         self._lowest_row = feet_rows(self._scale, view.width_px, view.height_px)
         self._background = None
+        # The smallest person is a third as wide as tall and fills half of that box.
+        self._min_area_px = config.min_height_px**2 / 6
         if len(sample):
-            self._background = Background(sample, config.difference_threshold, view.frame_rate_fps)
+            self._background = Background(sample, config.difference_threshold, view.frame_rate_fps, self._min_area_px)
 
     def detect(self, frames: DeviceFrames) -> list[Detections]:
         """Return what moved, or stands where nothing stood, in each frame; frames must come in order."""
@@ -78,12 +92,13 @@ class MotionDetector:
     def _detect_one(self, pixels: np.ndarray) -> Detections:
         difference = self._background.subtract(pixels)
         mask = self._objects(difference)
-        # The smallest person is a third as wide as tall and fills half of that box.
-        found = blobs.components(mask, self._min_height_px**2 / 6)
+        found = blobs.components(mask, self._min_area_px)
         found = blobs.join_fragments(found, lambda box: self._scale.height_px(box[None], TALLEST_PERSON_M)[0])
         core = blobs.clean(difference.core) & mask
         parts = [piece for box in found for piece in self._parted(mask, core, box)]
         boxes = np.array(parts, np.int64).reshape(-1, 4)
+        strip = np.where(self._is_person(boxes.astype(float)), SHOE_SHARE, SILL_SHARE)
+        boxes = shadow.grounded(boxes, blobs.solid(difference.core), strip)
         measured = blobs.measure(mask, difference.distance, boxes)
         person = self._is_person(measured.xyxy)
         keep = self._is_object(measured.xyxy, person, width_px=pixels.shape[1])
@@ -119,10 +134,12 @@ class MotionDetector:
         pieces = blobs.part(mask, box, SHOULDER_SHARE * adult_px)
         if len(pieces) > 1 and self._is_person(pieces.astype(float)).any():
             return list(pieces)
+        heads = groups.part_at_heads(mask, box, adult_px, SHOULDER_SHARE * adult_px)
+        if len(heads) > 1 and self._side_by_side(heads, box):
+            return list(heads)
         # Between two people lies their shadow, which may have filled the valley.
         pieces = blobs.part(core, box, SHOULDER_SHARE * adult_px)
-        upright = pieces[:, 3] - pieces[:, 1] >= WHOLE_HEIGHT_SHARE * (box[3] - box[1])
-        if len(pieces) > 1 and (upright & self._is_person(pieces.astype(float))).all():
+        if len(pieces) > 1 and self._side_by_side(pieces, box):
             pieces[:, [1, 3]] = [blobs.rows(mask, piece) for piece in pieces]
             return list(pieces)
         width, height = box[2] - box[0], box[3] - box[1]
@@ -132,7 +149,31 @@ class MotionDetector:
         if self._calibrated and width <= person_px and height > tallest_px:
             pair = self._front_and_back(box)
             return list(pair) if self._is_person(pair.astype(float)).all() else [box]
-        return [box]
+        return self._group(mask, box)
+
+    def _side_by_side(self, pieces: np.ndarray, box: np.ndarray) -> bool:
+        """Tell whether all pieces (M, 4) of a box (4,) are people as tall as it."""
+        width, height = pieces[:, 2] - pieces[:, 0], pieces[:, 3] - pieces[:, 1]
+        upright = (height >= WHOLE_HEIGHT_SHARE * (box[3] - box[1])) & (width >= SLIMMEST * height)
+        return bool((upright & self._is_person(pieces.astype(float))).all())
+
+    def _group(self, mask: np.ndarray, box: np.ndarray) -> list[np.ndarray]:
+        """Part what is too large for one person and too small for a vehicle, and not cut by the edge, into people."""
+        height_px, width_px = mask.shape
+        cut = box[0] <= 0 or box[1] <= 0 or box[2] >= width_px or box[3] >= height_px
+        one = self._is_person(box[None].astype(float))[0]
+        one &= box[3] - box[1] <= self._scale.height_px(box[None], TALLEST_PERSON_M)[0]
+        lying = box[3] - box[1] < PAIR_HEIGHT_SHARE * self._scale.height_px(box[None], ADULT_M)[0]
+        outline_px, filled_px = groups.hull_area(mask, box), mask[box[1] : box[3], box[0] : box[2]].sum()
+        vehicle = filled_px > SOLID * outline_px or outline_px >= self._scale.smallest_vehicle_area_px(box)
+        if cut or one or lying or vehicle:
+            return [box]
+        people = groups.stand(mask, box, self._adult_px)
+        return list(people) if len(people) else [box]
+
+    def _adult_px(self, x: float, foot: int) -> float:
+        """Height in pixels of an adult who stands at (x, foot)."""
+        return float(self._scale.height_px(np.array([[x - 1, 0.0, x + 1, foot]]), ADULT_M)[0])
 
     def _halves(self, mask: np.ndarray, box: np.ndarray) -> np.ndarray:
         """Two adults arm in arm, too wide for one and too narrow for a car: (2, 4)."""
@@ -163,7 +204,7 @@ class MotionDetector:
         slim and as tall as an adult it waits until it is seen whole or is too wide for a person.
         """
         height = xyxy[:, 3] - xyxy[:, 1]
-        large = height >= self._min_height_px
+        large = (height >= self._min_height_px) & (xyxy[:, 2] - xyxy[:, 0] >= SLIMMEST * height)
         adult = xyxy[:, 2] - xyxy[:, 0] <= STRIDE * height
         if self._calibrated:
             large &= height >= self._scale.height_px(xyxy, SMALLEST_M)

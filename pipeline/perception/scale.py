@@ -10,6 +10,12 @@ from pipeline.config import MotionConfig
 from pipeline.perception import ground_camera
 from pipeline.types import CameraView
 
+SMALLEST_CAR_M = (3.5, 1.6, 1.4)
+"""Length, width and height of a small car (A-segment: Fiat 500 3.57 x 1.63 x 1.49)."""
+
+ROUNDED = 0.75
+"""A car's outline as a share of its block's: bonnet and windscreen are lower than the roof."""
+
 
 class Scale(Protocol):
     """Sizes in pixels of people who stand on the lower edges of boxes."""
@@ -20,6 +26,10 @@ class Scale(Protocol):
 
     def height_px(self, xyxy: np.ndarray, height_m: float) -> np.ndarray:
         """Return (N,) how tall an upright thing of `height_m` looks on the lower edge of each box (N, 4)."""
+        ...
+
+    def smallest_vehicle_area_px(self, box: np.ndarray) -> float:
+        """Return the area below which nothing that stands on the lower edge of a box (4,) is a vehicle seen whole."""
         ...
 
 
@@ -42,6 +52,13 @@ class GroundScale:
         foot = np.stack([(xyxy[:, 0] + xyxy[:, 2]) / 2, xyxy[:, 3]], axis=1)
         return self._camera.height_px(foot, height_m)
 
+    def smallest_vehicle_area_px(self, box: np.ndarray) -> float:
+        """Return pixels; 0 where the homography fits no camera."""
+        if self._camera is None:
+            return 0.0
+        foot = np.array([(box[0] + box[2]) / 2, box[3]], float)
+        return ROUNDED * self._camera.solid_area_px(foot, SMALLEST_CAR_M)
+
     def _px_per_m(self, xyxy: np.ndarray) -> np.ndarray:
         width_m = ground_camera.width_m(self._homography, xyxy)
         return (xyxy[:, 2] - xyxy[:, 0]) / np.maximum(width_m, 1e-9)
@@ -61,6 +78,10 @@ class PixelScale:
     def height_px(self, xyxy: np.ndarray, height_m: float) -> np.ndarray:
         """Return (N,) the height at the configured scale: people further away look smaller than this."""
         return np.full(len(xyxy), height_m * self._px_per_m)
+
+    def smallest_vehicle_area_px(self, box: np.ndarray) -> float:
+        """Return 0: how far away it is nobody knows."""
+        return 0.0
 
 
 def of_camera(config: MotionConfig, view: CameraView) -> Scale:

@@ -52,3 +52,17 @@ def between(core: np.ndarray, label: np.ndarray, stats: np.ndarray, wanted: np.n
             cv2.fillConvexPoly(hull, cv2.convexHull(points), 1)
             kept[part] |= hull & (label[part] == number)
     return kept > 0
+
+
+def grounded(boxes: np.ndarray, core: np.ndarray, strip: np.ndarray) -> np.ndarray:
+    """Raise the lower edges of boxes (N, 4) int to their lowest certain row, over a strip of shadow: (N, 4).
+
+    core   (H, W) bool
+    strip  (N,) greatest height of that strip, as a share of the box's; what is uncertain higher up may be grey trousers
+    """
+    raised = boxes.copy()
+    for i, (x1, y1, x2, y2) in enumerate(boxes):
+        certain = np.flatnonzero(core[y1:y2, x1:x2].any(axis=1))
+        if len(certain) and (y2 - y1) - (certain[-1] + 1) <= strip[i] * (y2 - y1):
+            raised[i, 3] = y1 + certain[-1] + 1
+    return raised

@@ -62,3 +62,11 @@ def test_width_on_the_ground():
 def test_a_map_of_no_camera_gives_none():
     straight_down = np.diag([0.01, 0.01, 1.0])
     assert ground_camera.from_homography(straight_down, WIDTH, HEIGHT) is None
+
+
+def test_a_block_looks_smaller_further_away_and_is_seen_at_its_smallest():
+    camera = ground_camera.from_homography(homography(pinhole(600.0, 30.0)), 640, 360)
+    near, far = (camera.solid_area_px(np.array([320.0, row]), (3.5, 1.6, 1.4)) for row in (340.0, 80.0))
+    assert near > far > 0
+    cube = camera.solid_area_px(np.array([320.0, 200.0]), (1.0, 1.0, 1.0))
+    assert 0 < camera.solid_area_px(np.array([320.0, 200.0]), (3.0, 1.0, 1.0)) < 3 * cube

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 
-from pipeline.perception.shadow import below, between
+from pipeline.perception.shadow import below, between, grounded
 
 HEIGHT, WIDTH = 60, 40
 FEET = np.minimum(np.arange(HEIGHT) + 30, HEIGHT)
@@ -49,3 +49,15 @@ def test_a_grey_van_is_what_its_windows_and_wheels_enclose():
     _, label, stats, _ = cv2.connectedComponentsWithStats((van | cast).astype(np.uint8))
     np.testing.assert_array_equal(between(core, label, stats, np.array([1])), van)
     assert not between(core, label, stats, np.array([], int)).any()
+
+
+def test_boxes_end_where_it_is_certain_if_only_a_strip_below_is_not():
+    boxes = np.array([[10, 10, 20, 50], [10, 10, 20, 50], [30, 10, 36, 50]])
+    raised = grounded(boxes, area((10, 10, 20, 47)), np.array([0.12, 0.05, 0.12]))
+    np.testing.assert_array_equal(raised, [[10, 10, 20, 47], [10, 10, 20, 50], [30, 10, 36, 50]])
+    assert grounded(boxes[:0], area(), np.zeros(0)).shape == (0, 4)
+
+
+def test_grey_trousers_below_a_certain_shirt_stay():
+    box = np.array([[10, 10, 20, 50]])
+    np.testing.assert_array_equal(grounded(box, area((10, 10, 20, 30)), np.array([0.25])), box)
