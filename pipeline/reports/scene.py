@@ -11,6 +11,8 @@ import pyarrow as pa
 _LINE_RGB, _ZONE_RGB, _TEXT_RGB = (255, 196, 61), (86, 204, 157), (255, 255, 255)
 _ZONE_OPACITY = 0.22
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+SHOWN_ID_LENGTH = 7
+"""An identity's first characters tell it from the others in a picture; its colour does too."""
 _REFERENCE_HEIGHT_PX = 480
 """Height of picture at which strokes are one or two pixels wide; larger pictures get thicker ones."""
 
@@ -74,7 +76,8 @@ def _draw_track(image: np.ndarray, track: pa.Table, at_us: int, identity_of: dic
     width = 1 if track["interpolated"][-1].as_py() else stroke
     cv2.rectangle(image, (x1, y1), (x2, y2), colour, width, cv2.LINE_AA)
     # A tracklet's number in its camera is the last part of its id; the rest is camera and time.
-    label = f"{track['class'][-1].as_py()} {identity or tracklet_id.rsplit('-', 1)[-1]}"
+    name = tracklet_id.rsplit("-", 1)[-1] if identity is None else identity[:SHOWN_ID_LENGTH]
+    label = f"{track['class'][-1].as_py()} {name}"
     _write(image, label, (x1, y1), colour, scale)
 
 
