@@ -97,12 +97,12 @@ def run(summary: dict) -> None:
     rows = ([*(camera[key] for key in keys), camera["frames_per_s"]] for camera in summary["cameras"])
     show.print(_grid(columns, rows))
     if summary["segments_done"] == 0 and not summary["failures"]:
-        show.print(f"nothing to do: all {summary['segments_skipped']} segments are in {summary['lake']} already")
+        show.print(f"nothing to do: all {summary['segments_skipped']} segments are in {_near(summary['lake'])} already")
     else:
         seconds = ", ".join(f"{stage} {value:.1f}" for stage, value in summary["seconds"].items())
         show.print(
             f"{summary['frames']} frames in {summary['wall_s']:.1f} s with {summary['workers']} worker(s); "
-            f"seconds of work: {seconds}; {summary['identities']} identities made anew; lake: {summary['lake']}"
+            f"seconds of work: {seconds}; {summary['identities']} identities made anew; lake: {_near(summary['lake'])}"
         )
     failures(summary["failures"])
 
@@ -202,7 +202,7 @@ def demo(result: dict) -> None:
     show.print("\n[bold]Scores against the exact truth[/]")
     show.print(_grid(["score", "value"], result["scores"].items()))
     show.print(f"pictures: {', '.join(result['pictures'])}", soft_wrap=True)
-    show.print(f"lake: {result['run']['lake']}   truth: {result['truth']}", soft_wrap=True)
+    show.print(f"lake: {_near(result['run']['lake'])}   truth: {result['truth']}", soft_wrap=True)
 
 
 def _grid(columns: Iterable[str], rows: Iterable, title: str | None = None) -> Table:
@@ -217,6 +217,12 @@ def _grid(columns: Iterable[str], rows: Iterable, title: str | None = None) -> T
     for row in cells:
         grid.add_row(*(_cell(value) for value in row))
     return grid
+
+
+def _near(location: str) -> str:
+    """Return a path as seen from here, if it lies below; anything else as it is."""
+    path = Path(location)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else location
 
 
 def _cell(value: Any) -> str:

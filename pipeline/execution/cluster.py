@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
@@ -21,6 +22,9 @@ from pipeline.execution.scheduling import Event, UnitFinished, WorkerDied, Worke
 from pipeline.execution.shift import process_unit
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.writer import Lake
+
+CONNECT_S = 10.0
+"""A head node on the same network answers in milliseconds; ten seconds also cover one far away."""
 
 LOAD_DEATHS = 3
 """Workers that may die in a row before any of them has loaded its models; then the run is given up."""
@@ -177,14 +181,23 @@ def connect(execution: ExecutionConfig, address: str | None) -> bool:
     quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
         if address is not None:
+            _require_listener(address)
             ray.init(address=address, **quiet)
             return True
         store = execution.object_store_mib * 2**20
         ray.init(address="local", object_store_memory=store, include_dashboard=False, **quiet)
-    except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         where = f"the Ray cluster at {address}" if address else "a Ray cluster on this machine"
         raise UserError(f"cannot reach or start {where}: {_first_line(error)}") from None
     return True
+
+
+def _require_listener(address: str) -> None:
+    """Raise OSError at once where nobody listens at host:port; Ray itself would go on trying for minutes."""
+    host, colon, port = address.rpartition(":")
+    if "/" in address or not (colon and port.isdigit()):
+        return  # "auto", or a ray:// client address
+    socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
 
 
 def fitting_workers(execution: ExecutionConfig, n_shifts: int) -> tuple[int, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -163,6 +164,17 @@ def test_a_lake_of_a_newer_schema(fleet):
         assert "42" in done.stderr
         assert "Traceback" not in done.stderr
     assert lake_digests(lake) == before
+
+
+def test_a_ray_cluster_that_is_not_there(fleet):
+    with socket.socket() as nobody:  # bound but not listening: a port where surely nobody answers
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        edit(fleet, lambda raw: raw.update(execution={"executor": "ray"}))
+        done = nightfleet("run", fleet, "--address", address)
+    assert done.returncode == 2, done.stderr
+    assert f"cannot reach or start the Ray cluster at {address}" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
