@@ -188,7 +188,8 @@ def connect(execution: ExecutionConfig, address: str | None) -> bool:
         ray.init(address="local", object_store_memory=store, include_dashboard=False, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         where = f"the Ray cluster at {address}" if address else "a Ray cluster on this machine"
-        raise UserError(f"cannot reach or start {where}: {_first_line(error)}") from None
+        token = "; if the cluster asks for a token, set RAY_AUTH_MODE=token" if address else ""
+        raise UserError(f"cannot reach or start {where}: {_first_line(error)}{token}") from None
     return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -40,16 +41,19 @@ def ledger_files(lake: Path) -> list[Path]:
     return list((lake / "ledger").rglob("*.parquet"))
 
 
-def busy_workers(run: subprocess.Popen) -> list[psutil.Process]:
-    """Worker processes with a segment in hand; Ray names a process after the call it is in."""
-    found = []
+def worker_with_a_segment(run: subprocess.Popen) -> psutil.Process:
+    """Wait until the run says that a worker took a segment; return that worker's process.
+
+    There are two cameras and two workers, so each has a segment in hand then. Ray names a process after its actor.
+    """
+    for line in run.stderr:
+        if '"segment_started"' in line:
+            break
     for process in psutil.Process(run.pid).children(recursive=True):
-        try:
-            if "SegmentWorker.process" in " ".join(process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
+        with contextlib.suppress(psutil.Error):
+            if "SegmentWorker" in " ".join(process.cmdline()):
+                return process
+    raise AssertionError("no worker process was found")
 
 
 @pytest.mark.ray
@@ -77,8 +81,7 @@ def test_killing_the_driver_midway_and_running_again(tiny_town, tmp_path, finish
 def test_killing_a_worker_midway_is_mended_within_the_run(tiny_town, tmp_path, finished_lake):
     fleet = write_fleet(tiny_town, tmp_path, execution={"executor": "ray", "workers": 2})
     run = start_run(fleet)
-    victim = wait_until(lambda: busy_workers(run), run)[0]
-    victim.kill()
+    worker_with_a_segment(run).kill()
     out, err = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, err
     assert '"worker_died"' in err, "a worker was killed with a segment in hand, and the run says so"
