@@ -128,15 +128,31 @@ class ModelsConfig(Section):
 
 
 class TrackerConfig(Section):
-    """Deep SORT (Wojke, Bewley and Paulus 2017). Defaults are the reference implementation's."""
+    """Deep SORT (Wojke, Bewley and Paulus 2017), and what later trackers added to it."""
 
     gate_sq: float = Field(9.4877, gt=0, description="squared Mahalanobis gate: chi-square 0.95 quantile, 4 degrees")
     motion_weight: Share = Field(
         0.0, description="lambda: weight of motion against appearance in the cost (paper, eq. 5)"
     )
-    max_cosine_distance: float = Field(0.2, ge=0, le=2)
+    max_cosine_distance: float | None = Field(0.2, ge=0, le=2, description="null: looks are not used to track")
     gallery_size: int = Field(100, ge=1, description="last features kept of a track")
+    feature_average: Share | None = Field(
+        None,
+        description="keep one running mean of a track's features instead of the last ones, this its weight of the past "
+        "(StrongSORT: 0.9)",
+    )
     max_iou_distance: Share = 0.7
+    iou_age_frames: float = Field(
+        1, ge=1, description="a confirmed track unseen for longer is not matched by IoU (Deep SORT 1, SORT its max age)"
+    )
+    high_score: Share = Field(
+        0.0, description="boxes scored below only continue tracks that nothing else does (ByteTrack's second matching)"
+    )
+    low_iou_distance: Share = Field(0.5, description="greatest 1 - IoU in that second matching")
+    start_score: Share = Field(0.0, description="boxes scored below start no track")
+    score_weighted_noise: bool = Field(
+        False, description="trust a box the more the higher its score: measurement noise times 1 - score (NSA Kalman)"
+    )
     max_age_frames: int = Field(30, ge=1, description="frames a confirmed track survives unseen")
     n_init: int = Field(3, ge=1, description="consecutive matches that confirm a track")
     max_exemplars: int = Field(8, ge=1, description="exemplar embeddings kept of a tracklet")
@@ -222,6 +238,9 @@ class CameraConfig(Section):
             None,
             description="picture pixels -> metres on a ground plane common to the fleet (identity.ground_plane)",
         )
+    )
+    moving: bool = Field(
+        False, description="the camera pans, shakes or rides: its own motion is taken out of the tracks"
     )
     lines: tuple[LineConfig, ...] = ()
     zones: tuple[ZoneConfig, ...] = ()

@@ -4,9 +4,10 @@ State is a value. `advance` takes one and gives the next, reads no clock, file o
 given; ids come from the state. A track is *tentative* until it has been matched `n_init` times running, and deleted at
 its first miss before that; then *confirmed*, and deleted once unseen for more than `max_age_frames`.
 
-With its default settings and one class the associations are those of the reference implementation (nwojke/deep_sort),
-except where two assignments tie. Beyond it: a track keeps to its coarse class group; frames that were never processed
-count by `elapsed_frames`; and `n_init` 1 confirms at birth, where the reference waits for a second match.
+With the settings of configs/trackers/reference.yaml and one class the associations are those of the reference
+implementation (nwojke/deep_sort), except where two assignments tie. Beyond it: a track keeps to its coarse class group;
+time counts by `elapsed_frames`, not by frames looked at; a camera's own motion is taken out by `camera_warp`; `n_init`
+1 confirms at birth, where the reference waits for a second match; and the options of TrackerConfig.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from pipeline.types import COCO_CLASSES, EMBEDDING_DIM, Detections, Tracks
 NEVER_SEEN = -1.0
 """Summed score of a class that a track was never detected as; one seen with score 0 has 0."""
 
+LEAST_NOISE = 0.05
+"""Share of the measurement noise left to a box of score 1, which would otherwise be taken as exact."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class TrackerState:
@@ -32,7 +36,7 @@ class TrackerState:
     track_id           (T,)      int64
     mean, cov          (T, 8), (T, 4, 3) float64, as in pipeline.tracking.kalman
     hits               (T,)      int64, matches so far, the first box included
-    time_since_update  (T,)      int64, frames since the last match
+    time_since_update  (T,)      float64, frames since the last match
     confirmed          (T,)      bool
     group              (T,)      int16, index of the coarse class group, association.GROUP_OF_CLASS
     class_score        (T, 80)   float64, summed score by class, NEVER_SEEN where it was never that class
@@ -95,7 +99,7 @@ def initial_state() -> TrackerState:
         mean=np.zeros((0, 8)),
         cov=np.zeros((0, 4, 3)),
         hits=none,
-        time_since_update=none,
+        time_since_update=np.zeros(0),
         confirmed=np.zeros(0, bool),
         group=np.zeros(0, np.int16),
         class_score=np.zeros((0, len(COCO_CLASSES))),
@@ -104,31 +108,40 @@ def initial_state() -> TrackerState:
 
 
 def advance(
-    state: TrackerState, detections: Detections, embedding: np.ndarray, elapsed_frames: int, config: TrackerConfig
+    state: TrackerState,
+    detections: Detections,
+    embedding: np.ndarray,
+    elapsed_frames: float,
+    config: TrackerConfig,
+    *,
+    camera_warp: np.ndarray | None = None,
 ) -> tuple[TrackerState, Tracks]:
     """Advance the tracks by one processed frame. Returns the next state and the tracks alive in it.
 
-    embedding (N, 128) float32 holds a unit vector per detection. `elapsed_frames` counts frames since the one before:
-    1 in gapless footage, more where frames were lost. Tracks age and are predicted by as many; frames nobody looked at
-    are no misses, so tentative tracks survive them. More than `max_age_frames` ends every track before new ones start.
+    embedding (N, 128) float32 holds a unit vector per detection, or zeros where its look is not known: that is a right
+    angle away from every look, cosine distance 1. `elapsed_frames` is the time since the frame before in frames of the
+    footage: 1 in gapless footage, more where frames were lost or left out, not always whole where the rate varies.
+    Tracks age and are predicted by as much; frames nobody looked at are no misses, so tentative tracks survive them.
+    More than `max_age_frames` ends every track before new ones start. `camera_warp` (2, 3) takes picture coordinates of
+    the frame before to this one's; without it the camera stands still.
 
     A detection without a finite score, embedding and box of positive width and height cannot be tracked: no track
     refers to it. Boxes may reach beyond the picture. Detections that no track takes start tracks, ids in their order.
 
-    Raises ValueError where `embedding` does not fit the detections, or `elapsed_frames` is below 1.
+    Raises ValueError where `embedding` does not fit the detections, or `elapsed_frames` is not above 0.
     """
     if embedding.shape != (len(detections), EMBEDDING_DIM):
         raise ValueError(
             f"embedding: expected shape {(len(detections), EMBEDDING_DIM)}, a row per detection, got {embedding.shape}"
         )
-    if elapsed_frames < 1:
-        raise ValueError(f"elapsed_frames: expected at least 1, got {elapsed_frames}")
+    if not elapsed_frames > 0:
+        raise ValueError(f"elapsed_frames: expected more than 0, got {elapsed_frames}")
     if state.gallery is None:
-        state = replace(state, gallery=Gallery.empty(config.gallery_size))
+        state = replace(state, gallery=Gallery.empty(features_kept(config)))
     found = _trackable(detections, embedding)
     if elapsed_frames > config.max_age_frames:
         state = state.take(np.zeros(0, np.int64))
-    predicted = _predict(state, elapsed_frames)
+    predicted = _predict(state, elapsed_frames, camera_warp)
     track, box = _associate(predicted, found, elapsed_frames, config)
     updated = _update(predicted, track, found, box, config)
 
@@ -136,12 +149,17 @@ def advance(
     box_of_track[track] = found.row[box]
     missed = box_of_track < 0
     dead = missed & (~updated.confirmed | (updated.time_since_update > config.max_age_frames))
-    unmatched = np.ones(len(found.row), bool)
-    unmatched[box] = False
-    fresh = np.flatnonzero(unmatched)
+    starts = (found.score >= config.high_score) & (found.score >= config.start_score)
+    starts[box] = False
+    fresh = np.flatnonzero(starts)
     following = _start(updated if not dead.any() else updated.take(~dead), found, fresh, config)
     detection_index = np.concatenate([box_of_track[~dead], found.row[fresh]])
     return following, _tracks(following, detection_index)
+
+
+def features_kept(config: TrackerConfig) -> int:
+    """Return how many features a track's gallery holds: the last ones, or one running mean of all."""
+    return config.gallery_size if config.feature_average is None else 1
 
 
 def _trackable(detections: Detections, embedding: np.ndarray) -> _Boxes:
@@ -167,50 +185,85 @@ def _trackable(detections: Detections, embedding: np.ndarray) -> _Boxes:
     )
 
 
-def _predict(state: TrackerState, elapsed_frames: int) -> TrackerState:
-    """Carry the tracks to the present frame: one prediction per elapsed frame, as if each had come empty."""
+def _predict(state: TrackerState, elapsed_frames: float, camera_warp: np.ndarray | None) -> TrackerState:
+    """Carry the tracks to the present frame: first as the camera moved, then as they did."""
     mean, cov = state.mean, state.cov
-    for _ in range(elapsed_frames if len(state) else 0):
-        mean, cov = kalman.predict(mean, cov)
+    if camera_warp is not None:
+        mean, cov = kalman.warp(mean, cov, camera_warp)
+    mean, cov = kalman.predict(mean, cov, elapsed_frames)
     return replace(state, mean=mean, cov=cov, time_since_update=state.time_since_update + elapsed_frames)
 
 
 def _associate(
-    state: TrackerState, found: _Boxes, elapsed_frames: int, config: TrackerConfig
+    state: TrackerState, found: _Boxes, elapsed_frames: float, config: TrackerConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Match predicted tracks and boxes: confirmed tracks by the cascade, then by IoU those seen in the frame before.
+    """Match predicted tracks (T,) and boxes (N,) in three goes; returns the matched tracks and their boxes.
 
-    IoU is for tentative tracks and for confirmed ones the cascade left over, but only if the last processed frame saw
-    them (time_since_update 1 in gapless footage): an older box says little about where the object is now.
+    By look: confirmed tracks, the cascade. By overlap: tentative tracks and confirmed ones left over that were seen at
+    most `iou_age_frames` before the present frame (1: in the frame before); an older box says less about where the
+    object is now. By overlap again: boxes of low score, with confirmed tracks still left over that the last processed
+    frame saw: what is half hidden is scored low, and is there all the same (Zhang et al., ByteTrack, 2022).
     """
+    open_track, high = np.ones(len(state), bool), found.score >= config.high_score
     same_group = state.group[:, None] == found.group[None, :]
-    confirmed = np.flatnonzero(state.confirmed)
-    gating_sq = kalman.gating_distance_sq(state.mean[confirmed], state.cov[confirmed], found.measurement)
-    candidate = (gating_sq <= config.gate_sq) & same_group[confirmed]
-    cosine = state.gallery.take(confirmed).min_cosine_distance(candidate, found.embedding)
+    unseen_before = state.time_since_update - elapsed_frames
+    tracks, boxes = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+
+    def close(pair: tuple[np.ndarray, np.ndarray]) -> None:
+        tracks.append(pair[0])
+        boxes.append(pair[1])
+        open_track[pair[0]] = False
+        open_box[pair[1]] = False
+
+    open_box = high.copy()
+    if config.max_cosine_distance is not None:
+        close(_by_look(state, found, np.flatnonzero(state.confirmed), np.flatnonzero(high), same_group, config))
+    recent = ~state.confirmed | (unseen_before < config.iou_age_frames)
+    close(_by_overlap(state, found, open_track & recent, open_box, same_group, config.max_iou_distance))
+    open_box = ~high
+    seen_last = state.confirmed & (unseen_before == 0)
+    close(_by_overlap(state, found, open_track & seen_last, open_box, same_group, config.low_iou_distance))
+    return np.concatenate(tracks), np.concatenate(boxes)
+
+
+def _by_look(
+    state: TrackerState,
+    found: _Boxes,
+    track: np.ndarray,
+    box: np.ndarray,
+    same_group: np.ndarray,
+    config: TrackerConfig,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Match the confirmed tracks `track` with the boxes `box` by the cascade on gated looks."""
+    pairs = np.ix_(track, box)
+    gating_sq = kalman.gating_distance_sq(state.mean[track], state.cov[track], found.measurement[box])
+    candidate = (gating_sq <= config.gate_sq) & same_group[pairs]
+    gallery = state.gallery.take(track)
+    nearest = gallery.min_cosine_distance if config.feature_average is None else gallery.mean_cosine_distance
     cost, max_cost = association.mix(
         gating_sq,
-        cosine,
+        nearest(candidate, found.embedding[box]),
         gate_sq=config.gate_sq,
         max_cosine_distance=config.max_cosine_distance,
         motion_weight=config.motion_weight,
     )
-    row, first_box = association.cascade(cost, max_cost, state.time_since_update[confirmed], config.max_age_frames)
-    first_track = confirmed[row]
+    row, column = association.cascade(cost, max_cost, state.time_since_update[track], config.max_age_frames)
+    return track[row], box[column]
 
-    open_track = state.time_since_update == elapsed_frames
-    open_track[first_track] = False
-    open_box = np.ones(len(found.row), bool)
-    open_box[first_box] = False
-    tracks_left, boxes_left = np.flatnonzero(open_track), np.flatnonzero(open_box)
-    cost = association.iou_cost(
-        kalman.to_xyxy(state.mean[tracks_left]), found.xyxy[boxes_left], same_group[np.ix_(tracks_left, boxes_left)]
-    )
-    row, column = association.assign(cost, config.max_iou_distance)
-    track = np.concatenate([first_track, tracks_left[row]])
-    box = np.concatenate([first_box, boxes_left[column]])
-    order = np.argsort(track)
-    return track[order], box[order]
+
+def _by_overlap(
+    state: TrackerState,
+    found: _Boxes,
+    open_track: np.ndarray,
+    open_box: np.ndarray,
+    same_group: np.ndarray,
+    max_distance: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Match the open tracks (T,) and open boxes (N,) by the overlap of predicted and detected boxes."""
+    track, box = np.flatnonzero(open_track), np.flatnonzero(open_box)
+    cost = association.iou_cost(kalman.to_xyxy(state.mean[track]), found.xyxy[box], same_group[np.ix_(track, box)])
+    row, column = association.assign(cost, max_distance)
+    return track[row], box[column]
 
 
 def _update(
@@ -220,7 +273,10 @@ def _update(
     if len(track) == 0:
         return state
     mean, cov = state.mean.copy(), state.cov.copy()
-    mean[track], cov[track] = kalman.update(mean[track], cov[track], found.measurement[box])
+    score = found.score[box].astype(np.float64)
+    # Du et al., GIAOTracker, 2021, equation 5 (NSA Kalman).
+    noise_share = np.maximum(1 - score, LEAST_NOISE)[:, None] if config.score_weighted_noise else 1.0
+    mean[track], cov[track] = kalman.update(mean[track], cov[track], found.measurement[box], noise_share)
     hits, time_since_update, confirmed = state.hits.copy(), state.time_since_update.copy(), state.confirmed.copy()
     hits[track] += 1
     time_since_update[track] = 0
@@ -228,6 +284,7 @@ def _update(
     class_score = state.class_score.copy()
     seen = found.class_id[box]
     class_score[track, seen] = np.maximum(class_score[track, seen], 0) + found.score[box]
+    plain = found.score[box] >= config.high_score  # what is half hidden would spoil the look
     return replace(
         state,
         mean=mean,
@@ -236,8 +293,16 @@ def _update(
         time_since_update=time_since_update,
         confirmed=confirmed,
         class_score=class_score,
-        gallery=state.gallery.append(track, found.embedding[box]),
+        gallery=_remember(state.gallery, track[plain], found.embedding[box[plain]], config),
     )
+
+
+def _remember(gallery: Gallery, track: np.ndarray, feature: np.ndarray, config: TrackerConfig) -> Gallery:
+    """Add a look (R, 128) to each of the tracks, or blend it into their running mean, which is not of unit length."""
+    if config.feature_average is not None:
+        past = np.float32(config.feature_average)
+        feature = past * gallery.latest(track) + (1 - past) * feature
+    return gallery.append(track, feature)
 
 
 def _start(state: TrackerState, found: _Boxes, fresh: np.ndarray, config: TrackerConfig) -> TrackerState:
@@ -254,7 +319,7 @@ def _start(state: TrackerState, found: _Boxes, fresh: np.ndarray, config: Tracke
         mean=np.concatenate([state.mean, mean]),
         cov=np.concatenate([state.cov, cov]),
         hits=np.concatenate([state.hits, np.ones(n_new, np.int64)]),
-        time_since_update=np.concatenate([state.time_since_update, np.zeros(n_new, np.int64)]),
+        time_since_update=np.concatenate([state.time_since_update, np.zeros(n_new)]),
         confirmed=np.concatenate([state.confirmed, np.full(n_new, config.n_init <= 1)]),
         group=np.concatenate([state.group, found.group[fresh]]),
         class_score=np.concatenate([state.class_score, class_score]),

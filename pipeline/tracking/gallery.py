@@ -61,6 +61,10 @@ class Gallery:
         """Return the gallery of the tracks at `index` (integers or a boolean mask), in that order."""
         return replace(self, slot=self.slot[index], end=self.end[index], count=self.count[index])
 
+    def latest(self, row: np.ndarray) -> np.ndarray:
+        """Return (R, D) the last feature of each of the tracks `row` (R,)."""
+        return self._buffer.features[self.slot[row], self.end[row] - 1]
+
     def append(self, row: np.ndarray, feature: np.ndarray) -> Gallery:
         """Add one feature (R, D) to each of the tracks `row` (R,), all different; the oldest beyond `size` go."""
         if len(row) == 0:
@@ -101,6 +105,13 @@ class Gallery:
             window = self._buffer.features[self.slot[track], start[track] : self.end[track]]  # (count, D)
             distance[track, column] = 1 - (window @ feature[column].T).max(axis=0)
         return distance
+
+    def mean_cosine_distance(self, candidate: np.ndarray, feature: np.ndarray) -> np.ndarray:
+        """Return the same for galleries of one running mean, which need not have unit length (zeros: distance 1)."""
+        mean = self.latest(np.arange(len(self)))
+        length = np.linalg.norm(mean, axis=1, keepdims=True)
+        similarity = mean @ feature.T / np.where(length > 0, length, 1)
+        return np.where(candidate, 1 - similarity, np.inf)
 
     def pack(self) -> tuple[np.ndarray, np.ndarray]:
         """Return count (T,) and the features (sum of count, D), track by track, oldest first: enough to rebuild."""

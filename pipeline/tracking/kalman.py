@@ -55,31 +55,70 @@ def initiate(measurement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, cov
 
 
-def predict(mean: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Advance N states by one frame. mean (N, 8), cov (N, 4, 3); same shapes out.
+def predict(mean: np.ndarray, cov: np.ndarray, elapsed: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Advance N states by `elapsed` frames, above 0, not only whole ones. mean (N, 8), cov (N, 4, 3); same shapes out.
 
-    The noise added is that of the height before the step, as in the reference.
+    For a whole number n this is n single steps in one: F^n P F^n' plus the sum of F^k Q F^k' for k < n, a polynomial
+    in n that serves for any time between. The noise is that of the height before the step, as in the reference.
     """
     height = mean[:, _HEIGHT]
     ahead = mean.copy()
-    ahead[:, :4] += mean[:, 4:]
+    ahead[:, :4] += elapsed * mean[:, 4:]
     value, mixed, velocity = cov[:, :, 0], cov[:, :, 1], cov[:, :, 2]
+    noise = _variance(_POSITION_STD * height, _ASPECT_STD)
+    velocity_noise = _variance(_VELOCITY_STD * height, _ASPECT_VELOCITY_STD)
+    once, twice = sums_of_steps(elapsed)
     spread = np.empty_like(cov)
-    spread[:, :, 0] = value + 2 * mixed + velocity + _variance(_POSITION_STD * height, _ASPECT_STD)
-    spread[:, :, 1] = mixed + velocity
-    spread[:, :, 2] = velocity + _variance(_VELOCITY_STD * height, _ASPECT_VELOCITY_STD)
+    spread[:, :, 0] = (
+        value + 2 * elapsed * mixed + elapsed * elapsed * velocity + elapsed * noise + twice * velocity_noise
+    )
+    spread[:, :, 1] = mixed + elapsed * velocity + once * velocity_noise
+    spread[:, :, 2] = velocity + elapsed * velocity_noise
     return ahead, spread
 
 
-def project(mean: np.ndarray, cov: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sums_of_steps(elapsed: float) -> tuple[float, float]:
+    """Return the sums of k and of k^2 over k = 0 ... elapsed - 1, as polynomials in `elapsed`."""
+    once = elapsed * (elapsed - 1) / 2
+    return once, once * (2 * elapsed - 1) / 3
+
+
+def warp(mean: np.ndarray, cov: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Move N states into the picture of a camera that has moved itself. mean (N, 8), cov (N, 4, 3); same shapes out.
+
+    affine (2, 3) float64 maps picture coordinates before to those after: p' = A p + t. Centres go along with all of it,
+    their velocities with A, heights and their velocities with the mean scale sqrt(|det A|); aspects stay. Variances
+    follow as A P A^T (Aharon, Orfaig and Bobrovsky 2022, BoT-SORT, section 3.2), of which the terms that would couple
+    cx with cy are left out, since the blocks have no room for them. They are 0 for a translation and for any stretch
+    along the axes, and for a rotation whenever cx and cy have equal variances, which all steps of this module keep: so
+    nothing is lost for a shift, turn and zoom together, and only a shear is approximated.
+    """
+    linear, shift = affine[:, :2], affine[:, 2]
+    scale = np.sqrt(abs(linear[0, 0] * linear[1, 1] - linear[0, 1] * linear[1, 0]))
+    moved = mean.copy()
+    moved[:, :2] = mean[:, :2] @ linear.T + shift
+    moved[:, 4:6] = mean[:, 4:6] @ linear.T
+    moved[:, [_HEIGHT, 4 + _HEIGHT]] *= scale
+    spread = cov.copy()
+    spread[:, :2] = np.square(linear) @ cov[:, :2]  # (2, 2) @ (N, 2, 3): the diagonal blocks of A P A^T
+    spread[:, _HEIGHT] *= scale**2
+    return moved, spread
+
+
+def project(mean: np.ndarray, cov: np.ndarray, noise_share: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Say what N states expect to be measured: mean (N, 4) and variance (N, 4), measurement noise included."""
     noise = _variance(_POSITION_STD * mean[:, _HEIGHT], _MEASURED_ASPECT_STD)
-    return mean[:, :4], cov[:, :, 0] + noise
+    return mean[:, :4], cov[:, :, 0] + noise_share * noise
 
 
-def update(mean: np.ndarray, cov: np.ndarray, measurement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Correct N predicted states by their measurements (N, 4). mean (N, 8), cov (N, 4, 3); same shapes out."""
-    expected, variance = project(mean, cov)
+def update(
+    mean: np.ndarray, cov: np.ndarray, measurement: np.ndarray, noise_share: np.ndarray | float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Correct N predicted states by their measurements (N, 4). mean (N, 8), cov (N, 4, 3); same shapes out.
+
+    noise_share (N, 1) or one number multiplies the variance of the measurement noise.
+    """
+    expected, variance = project(mean, cov, noise_share)
     gain = cov[:, :, :2] / variance[:, :, None]  # (N, 4, 2): of the value, of the velocity
     innovation = measurement - expected
     corrected = mean + np.concatenate([gain[:, :, 0] * innovation, gain[:, :, 1] * innovation], axis=1)

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.config import TrackerConfig, digest
 from pipeline.errors import LakeError
 from pipeline.tracking import exemplars, snapshot
-from pipeline.tracking.deep_sort import TrackerState, advance, initial_state
+from pipeline.tracking.deep_sort import TrackerState, advance, features_kept, initial_state
 from pipeline.tracking.exemplars import Candidates
 from pipeline.tracking.gallery import Gallery
 from pipeline.tracking.summary import Summary
@@ -23,7 +23,10 @@ from pipeline.types import Detections, Exemplars, Observations, Tracklets, Track
 
 Table = TypeVar("Table", Observations, Tracklets, Exemplars)
 
-STATE_VERSION = 1
+CLOCK_JITTER = 0.1
+"""Containers round presentation times to their own tick, up to a millisecond: frames this near their time are on it."""
+
+STATE_VERSION = 2
 """Raised by one whenever saved bytes change their meaning."""
 
 
@@ -62,15 +65,18 @@ class CameraTracking:
         frame_interval_us: int,
         detections: Detections,
         embedding: np.ndarray,
+        camera_warp: np.ndarray | None = None,
     ) -> Tracks:
         """Take in one frame, with or without detections, and return the tracks alive in it.
 
-        embedding is (N, 128) float32 unit vectors, a row per detection. Time since the frame before, divided by
-        `frame_interval_us` and rounded, is what tracks age by (at least 1), so lost frames and variable rates count as
-        the time they are. Frames must come in order of time. Raises ValueError where they do not.
+        embedding is (N, 128) float32 unit vectors, a row per detection (zeros: look unknown). Time since the frame
+        before, divided by `frame_interval_us`, is what tracks age by, so lost frames and variable rates count as the
+        time they are. `camera_warp` is as in deep_sort.advance. Frames must come in order of time. Raises ValueError
+        where they do not.
         """
+        elapsed_frames = self._elapsed_frames(captured_at_us, frame_interval_us)
         tracker, tracks = advance(
-            self._tracker, detections, embedding, self._elapsed_frames(captured_at_us, frame_interval_us), self._config
+            self._tracker, detections, embedding, elapsed_frames, self._config, camera_warp=camera_warp
         )
         self._finish(~np.isin(self._summary.track_id, tracks.track_id))
         whole = detections.xyxy[np.isfinite(detections.xyxy).all(axis=1)]
@@ -122,7 +128,7 @@ class CameraTracking:
         Equal states give equal bytes, and going on from them gives the rows that going on without a break gives.
         """
         tracker, summary = self._tracker, self._summary
-        gallery = tracker.gallery or Gallery.empty(self._config.gallery_size)
+        gallery = tracker.gallery or Gallery.empty(features_kept(self._config))
         count, feature = gallery.pack()
         about = {
             "state_version": STATE_VERSION,
@@ -164,7 +170,7 @@ class CameraTracking:
                     raise LakeError(
                         f"{where}: expected {key} {value}, got {about[key]}; process the segment before again"
                     )
-            gallery = Gallery.unpack(self._config.gallery_size, arrays["gallery.count"], arrays["gallery.feature"])
+            gallery = Gallery.unpack(features_kept(self._config), arrays["gallery.count"], arrays["gallery.feature"])
             columns = snapshot.restored("tracker", arrays)
             self._tracker = TrackerState(next_id=about["next_id"], gallery=gallery, **columns)
             candidates = Candidates(**snapshot.restored("candidates", arrays))
@@ -179,16 +185,18 @@ class CameraTracking:
         except (KeyError, ValueError, TypeError) as error:
             raise LakeError(f"{where}: damaged ({error}); process the segment before again") from None
 
-    def _elapsed_frames(self, captured_at_us: int, frame_interval_us: int) -> int:
+    def _elapsed_frames(self, captured_at_us: int, frame_interval_us: int) -> float:
         """Count the frames since the last one by the clock; 1 for the first."""
         if self.last_captured_at_us is None:
-            return 1
+            return 1.0
         elapsed_us = captured_at_us - self.last_captured_at_us
         if elapsed_us <= 0:
             raise ValueError(
                 f"camera {self._camera_id}: expected a frame after {self.last_captured_at_us} us, got {captured_at_us}"
             )
-        return max(1, round(elapsed_us / frame_interval_us))
+        elapsed = elapsed_us / frame_interval_us
+        whole = round(elapsed)
+        return float(whole) if whole and abs(elapsed - whole) < CLOCK_JITTER else elapsed
 
     def _finish(self, ended: np.ndarray) -> None:
         """Write the tracklets of the confirmed ones among the tracks marked `ended` (T,)."""

@@ -178,7 +178,7 @@ def test_boxes_beyond_the_picture_are_tracked():
 def test_wrong_arguments_are_refused():
     with pytest.raises(ValueError, match=r"expected shape \(1, 128\).*got \(2, 128\)"):
         advance(initial_state(), found(BOX), looks(1, 2), 1, CONFIG)
-    with pytest.raises(ValueError, match="at least 1, got 0"):
+    with pytest.raises(ValueError, match="more than 0, got 0"):
         advance(initial_state(), found(BOX), look(1), 0, CONFIG)
 
 
