@@ -110,6 +110,13 @@ def run(
     date: Annotated[str | None, typer.Option(help="Only footage of this local date, YYYY-MM-DD.")] = None,
     cameras: Annotated[str | None, typer.Option(help="Only these cameras: A,B")] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to use (auto, or host:port).")] = None,
+    keep_detections: Annotated[
+        bool,
+        typer.Option(
+            "--keep-detections",
+            help="Keep every detection with its embedding in the lake, for `nightfleet retrack`; 0.3 KB each.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -117,6 +124,9 @@ def run(
     from jobs import nightly
 
     fleet_config = config.load(fleet)
+    if keep_detections:
+        execution = fleet_config.execution.model_copy(update={"keep_detections": True})
+        fleet_config = fleet_config.model_copy(update={"execution": execution})
     selection = {"date": _date(date), "cameras": _names(cameras)}
     if dry_run:
         planned = nightly.dry_run(fleet_config, **selection)
@@ -125,6 +135,27 @@ def run(
     summary = nightly.run(fleet_config, **selection, address=address, progress=printing.progress())
     printing.emit(summary.to_json(), as_json, printing.run)
     raise typer.Exit(INCOMPLETE if summary.failures else DONE)
+
+
+@app.command(epilog=example("nightfleet retrack lake --tracker bytetrack"))
+def retrack(
+    lake: LakeUrl,
+    tracker: Annotated[
+        str | None, typer.Option(help="Preset by name, or a .yaml file of tracker keys; the lake's own without it.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to use (auto, or host:port).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Rebuild tracklets, identities and counts from the detections that `run --keep-detections` kept.
+
+    Neither footage nor models are needed. To make another tracker permanent, write it into the fleet.yaml too
+    (`tracker: {preset: bytetrack}`): the next `nightfleet run` goes back to whatever stands there.
+    """
+    from jobs.retrack import retrack as job
+
+    chosen = None if tracker is None else config.tracker_preset(tracker)
+    summary = job(lake, tracker=chosen, address=address, progress=printing.progress())
+    printing.emit(summary.to_json(), as_json, printing.retrack)
 
 
 @app.command(epilog=example("nightfleet status lake"))
@@ -189,18 +220,48 @@ def report_traffic(
         printing.table(report.counts, format.value, out)
 
 
-@evaluate_app.command("mot", epilog=example("nightfleet evaluate mot --truth gt --predicted tracks --json"))
+@evaluate_app.command("mot", epilog=example("nightfleet evaluate mot sequences --beside"))
 def evaluate_mot(
-    truth: Annotated[Path, typer.Option(help="gt.txt, or a folder of <sequence>/gt.txt (MOTChallenge).")],
-    predicted: Annotated[str, typer.Option(help="Tracks as MOTChallenge text, a folder of <sequence>.txt, or a lake.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Sequences to track: SEQUENCE/det/det.txt beside gt/gt.txt.")
+    ] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="gt.txt, or a folder of SEQUENCE/gt.txt (MOTChallenge), for tracks there are.")
+    ] = None,
+    predicted: Annotated[
+        str | None, typer.Option(help="Those tracks: MOTChallenge text, a folder of SEQUENCE.txt, or a lake.")
+    ] = None,
+    tracker: Annotated[str | None, typer.Option(help="Preset of the tracker, by name or file; for FOLDER.")] = None,
+    no_hindsight: Annotated[
+        bool, typer.Option("--no-hindsight", help="Score the rows as the tracker left them; for FOLDER.")
+    ] = False,
+    beside: Annotated[bool, typer.Option("--beside", help="Score the field's trackers too; for FOLDER.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for the tracks as MOTChallenge text; for FOLDER.")] = None,
     min_visibility: Annotated[float, typer.Option(help="Truth less visible than this is ignored.")] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """HOTA, MOTA, IDF1 and their parts, by TrackEval."""
-    from jobs import evaluate
+    """HOTA, MOTA, IDF1 and their parts, by TrackEval: of trackers run on detections, or of tracks there are already."""
+    from jobs import evaluate, track_sequences
 
-    result = evaluate.evaluate_mot(truth, predicted, min_visibility=min_visibility)
-    printing.emit(result, as_json, printing.scores)
+    if folder is None and (truth is None or predicted is None):
+        raise UserError("give a FOLDER of sequences to track, or --truth and --predicted for tracks there are already")
+    if folder is None:
+        if tracker is not None or no_hindsight or beside or out is not None:
+            raise UserError("--tracker, --no-hindsight, --beside and --out are for a FOLDER of sequences to track")
+        result = evaluate.evaluate_mot(truth, predicted, min_visibility=min_visibility)
+        printing.emit(result, as_json, printing.scores)
+        return
+    if truth is not None or predicted is not None:
+        raise UserError("give a FOLDER of sequences to track or --truth and --predicted, not both")
+    tracker_config = config.TrackerConfig() if tracker is None else config.tracker_preset(tracker)
+    result = track_sequences.evaluate_trackers(
+        folder,
+        tracker_config.model_copy(update={"hindsight": None}) if no_hindsight else tracker_config,
+        beside=track_sequences.BESIDE if beside else (),
+        out=out,
+        min_visibility=min_visibility,
+    )
+    printing.emit(result, as_json, printing.tracker_scores)
 
 
 @evaluate_app.command("mtmc", epilog=example("nightfleet evaluate mtmc --truth truth/mtmc.txt --predicted lake --json"))
@@ -244,6 +305,19 @@ def bench_pipeline(
 
     models = config.load(fleet).models if fleet else config.ModelsConfig()
     printing.emit(job(clip, models=models, workers=workers), as_json, printing.scores)
+
+
+@bench_app.command("tracker", epilog=example("nightfleet bench tracker"))
+def bench_tracker(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of real sequences, SEQUENCE/det/det.txt beside gt/gt.txt.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the tracker's update, appearance included, beside the field's own: ms a frame, all in one run."""
+    from jobs.bench_tracker import bench_tracker as job
+
+    printing.emit(job(data, complain=printing.complain), as_json, printing.speeds)
 
 
 def _names(text: str | None) -> list[str] | None:

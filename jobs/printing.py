@@ -107,6 +107,25 @@ def run(summary: dict) -> None:
     failures(summary["failures"])
 
 
+def retrack(summary: dict) -> None:
+    """Print what was tracked anew, before and after."""
+    show = console()
+    rows = [[name, *summary[name].values()] for name in ("tracklets", "identities")]
+    rows += [[f"crossings of {c['camera_id']}/{c['line_id']}", c["before"], c["after"]] for c in summary["crossings"]]
+    show.print(_grid(["in the lake", "before", "after"], rows))
+    if summary["units"] == 0:
+        show.print(f"nothing to do: all {summary['unchanged']} segments were tracked so already")
+    else:
+        show.print(
+            f"{summary['units']} segments, {summary['frames']} frames and {summary['detections']} detections tracked "
+            f"anew in {summary['wall_s']:.1f} s; lake: {_near(summary['lake'])}",
+            soft_wrap=True,
+        )
+    if summary["left_as_they_are"]:
+        n_left = len(summary["left_as_they_are"])
+        show.print(f"[yellow]left as they are[/]: {n_left} segments of cameras that the lake's fleet no longer has")
+
+
 def dry_run(planned: dict) -> None:
     """Print what a run would do."""
     keys = ["camera_id", "segments", "to_process", "footage_s"]
@@ -188,6 +207,28 @@ def scores(result: dict) -> None:
                 show.print(_grid([key, *names], ([name, *inner.values()] for name, inner in value.items())))
             else:
                 show.print(_grid([key, "value"], value.items()))
+
+
+def tracker_scores(result: dict) -> None:
+    """Print the scores of trackers: by sequence, the peers' beside ours, then combined."""
+    show = console()
+    names = ["HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW", "Frag"]
+    trackers = {"nightfleet": result, **result["beside"]}
+    by_place = [(name, sequence, row) for name, of in trackers.items() for sequence, row in of["sequences"].items()]
+    by_place.sort(key=lambda one: one[1])  # stable: within a sequence in the order of the trackers
+    combined = [(name, "combined", of) for name, of in trackers.items() if of["sequences"]]
+    cells = ([place, name, *(row[key] for key in names)] for name, place, row in [*by_place, *combined])
+    show.print(_grid(["sequence", "tracker", *names], cells))
+    for sequence in result["not_scored"]:
+        show.print(f"not scored: {sequence} has no gt/gt.txt")
+
+
+def speeds(rows: list[dict]) -> None:
+    """Print milliseconds a frame, a row per tracker and a column per input."""
+    inputs, trackers = (list(dict.fromkeys(row[key] for row in rows)) for key in ("input", "tracker"))
+    known = {(row["input"], row["tracker"]): f"{row['ms_per_frame']:.3g}" for row in rows}
+    lines = [[tracker, *(known[name, tracker] for name in inputs)] for tracker in trackers]
+    console().print(_grid(["ms a frame", *inputs], lines))
 
 
 def demo(result: dict) -> None:

@@ -13,11 +13,12 @@ import os
 import re
 import zoneinfo
 from datetime import datetime
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from pipeline.errors import ConfigError
 from pipeline.types import COCO_CLASSES, TRAFFIC_CLASSES
@@ -127,9 +128,31 @@ class ModelsConfig(Section):
     embedder: EmbedderConfig = EmbedderConfig()
 
 
-class TrackerConfig(Section):
-    """Deep SORT (Wojke, Bewley and Paulus 2017), and what later trackers added to it."""
+class HindsightConfig(Section):
+    """What is done to tracks once their future is known."""
 
+    max_gap_frames: int = Field(60, ge=0, description="join tracks broken off for at most so long; 0: join none")
+    fill_gaps: bool = Field(
+        True, description="write boxes for frames between two boxes of a track, marked interpolated"
+    )
+    smoothing: bool = Field(True, description="move boxes to where those before and after say they were")
+    min_evidence: float = Field(
+        3.0, ge=0, description="drop tracks with less: summed over its boxes, 1 for a score of 1 and 0 for one of 0.5"
+    )
+
+
+class TrackerConfig(Section):
+    """Deep SORT (Wojke, Bewley and Paulus 2017), and what later trackers added to it.
+
+    `preset` is gone once the section is checked: its values stand in their fields then, so that it makes no difference
+    whether they were written out or came from a preset.
+    """
+
+    preset: str | None = Field(
+        None,
+        exclude=True,
+        description="where the values come from that are not given: a name of configs/trackers, or a .yaml file",
+    )
     gate_sq: float = Field(9.4877, gt=0, description="squared Mahalanobis gate: chi-square 0.95 quantile, 4 degrees")
     motion_weight: Share = Field(
         0.0, description="lambda: weight of motion against appearance in the cost (paper, eq. 5)"
@@ -156,6 +179,20 @@ class TrackerConfig(Section):
     max_age_frames: int = Field(30, ge=1, description="frames a confirmed track survives unseen")
     n_init: int = Field(3, ge=1, description="consecutive matches that confirm a track")
     max_exemplars: int = Field(8, ge=1, description="exemplar embeddings kept of a tracklet")
+    hindsight: HindsightConfig | None = Field(HindsightConfig(), description="null: rows as the tracker left them")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_preset(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("preset"), str):
+            return data
+        context = info.context or {}
+        given = {key: value for key, value in data.items() if key != "preset"}
+        try:
+            preset = _read_preset(data["preset"], context.get("folder", Path()), context.get("within", ()))
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return _laid_over(preset.model_dump(), given)
 
 
 class LinkConfig(Section):
@@ -211,6 +248,11 @@ class ExecutionConfig(Section):
     threads_per_worker: int = Field(1, ge=1, description="threads of the models inside one worker")
     batch_size: int = Field(16, ge=1, description="frames per batch")
     prefetch_batches: int = Field(2, ge=1, description="decoded batches waiting; bounds memory")
+    keep_detections: bool = Field(
+        False,
+        description="keep every detection with its embedding in the lake, 0.3 KB each, so that `nightfleet retrack` "
+        "and runs with another tracker need neither footage nor GPU",
+    )
     attempts: int = Field(3, ge=1, description="times a segment is tried on workers that die")
     object_store_mib: int = Field(128, ge=80, description="memory of Ray's object store on this machine")
 
@@ -322,18 +364,7 @@ class FleetConfig(Section):
 def load(path: str | os.PathLike[str]) -> FleetConfig:
     """Read and check a fleet.yaml; relative paths in it become absolute. Raises ConfigError, one sentence."""
     path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file; `nightfleet init DIR` writes one to start from") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read as text: {error}") from None
-    try:
-        raw = yaml.load(text, Loader=_UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}, line {mark.line + 1}" if mark else f"{path}"
-        raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    raw = _read_yaml(path, absent="`nightfleet init DIR` writes one to start from")
     return parse(raw, origin=str(path), folder=path.resolve().parent)
 
 
@@ -342,10 +373,24 @@ def parse(raw: Any, *, origin: str, folder: Path) -> FleetConfig:
     if not isinstance(raw, dict):
         raise ConfigError(f"{origin}: expected keys such as `cameras:` at the top, got {type(raw).__name__}")
     try:
-        config = FleetConfig.model_validate(raw)
+        config = FleetConfig.model_validate(raw, context={"folder": folder})
     except ValidationError as error:
         raise ConfigError(f"{origin}: {_sentence(error, raw)}") from None
     return _absolute(config, folder)
+
+
+def tracker_presets() -> list[str]:
+    """Return the names of the tracker presets that come with nightfleet, sorted; configs/trackers describes them."""
+    files = (resources.files("configs") / "trackers").iterdir()
+    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+
+
+def tracker_preset(name_or_path: str) -> TrackerConfig:
+    """Return a tracker section by the name of a preset, or from a file ending in `.yaml` that holds its keys.
+
+    A relative path is taken from the working directory. Raises ConfigError, one sentence.
+    """
+    return _read_preset(name_or_path, Path(), ())
 
 
 def digest(*sections: Any) -> str:
@@ -353,6 +398,54 @@ def digest(*sections: Any) -> str:
     plain = [s.model_dump(mode="json") if isinstance(s, BaseModel) else s for s in sections]
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def _read_yaml(path: Path, absent: str) -> Any:
+    """Return what a YAML file holds. Raises ConfigError; `absent` says what to do where there is no such file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file; {absent}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as text: {error}") from None
+    try:
+        return yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}" if mark else f"{path}"
+        raise ConfigError(f"{where}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def _read_preset(name_or_path: str, folder: Path, within: tuple[Path, ...]) -> TrackerConfig:
+    """Read a preset; relative paths start from `folder`, `within` are the files that led here, each naming the next."""
+    known = tracker_presets()
+    if name_or_path in known:
+        packaged = resources.files("configs") / "trackers" / f"{name_or_path}.yaml"
+        path, raw = Path(packaged.name), yaml.load(packaged.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    elif name_or_path.endswith(".yaml"):
+        path = (folder / Path(_with_environment(name_or_path)).expanduser()).resolve()
+        if path in within:
+            raise ConfigError(f"{path}: this preset leads back to itself; take `preset:` out of one of the files")
+        raw = _read_yaml(path, absent=f"give a file of tracker keys, or one of {', '.join(known)}")
+    else:
+        raise ConfigError(
+            f"no tracker preset {name_or_path!r}{_suggestion(name_or_path, known)}; there are {', '.join(known)}, "
+            "or give a path ending in .yaml"
+        )
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{path}: expected tracker keys such as `max_age_frames:`, got {type(raw).__name__}")
+    try:
+        return TrackerConfig.model_validate(raw, context={"folder": path.parent, "within": (*within, path)})
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_sentence(error, raw, TrackerConfig)}") from None
+
+
+def _laid_over(base: dict, given: dict) -> dict:
+    """Return `given` with what it lacks taken from `base`, sections inside sections likewise."""
+    both = {
+        k: _laid_over(base[k], v) for k, v in given.items() if isinstance(v, dict) and isinstance(base.get(k), dict)
+    }
+    return {**base, **given, **both}
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -371,13 +464,13 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _sentence(error: ValidationError, raw: Any) -> str:
+def _sentence(error: ValidationError, raw: Any, root: type[Section] | None = None) -> str:
     """Turn pydantic's first complaint into one sentence: key, what is wrong, what to write."""
     first = error.errors()[0]
     location = first["loc"]
     key = _key(location, raw)
     if first["type"] == "extra_forbidden":
-        section = _section_at(location[:-1])
+        section = _section_at(location[:-1], root or FleetConfig)
         known = sorted(section.model_fields) if section else []
         return f"unknown key `{key}`{_suggestion(str(location[-1]), known)}; known here: {', '.join(known)}"
     if first["type"] == "missing":
@@ -403,9 +496,9 @@ def _key(location: tuple, raw: Any) -> str:
     return text
 
 
-def _section_at(location: tuple) -> type[Section] | None:
-    """Follow a location down the model classes to the section whose keys are meant."""
-    section: type[Section] | None = FleetConfig
+def _section_at(location: tuple, root: type[Section]) -> type[Section] | None:
+    """Follow a location down the model classes from `root` to the section whose keys are meant."""
+    section: type[Section] | None = root
     for part in location:
         if isinstance(part, int):
             continue

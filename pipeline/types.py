@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -40,14 +41,19 @@ def class_group(class_id: int) -> str:
     return CLASS_GROUPS.get(name, name)
 
 
+_dtype = cache(np.dtype)
+
+
 def _check(owner: object, name: str, dtype: Any, shape: tuple[int | None, ...]) -> None:
     """Refuse an array column of another dtype or shape; None in `shape` stands for any length."""
     value = getattr(owner, name)
+    if isinstance(value, np.ndarray) and value.dtype == _dtype(dtype) and value.shape == shape:
+        return  # what follows takes longer, and structs are made several times a frame
     what = f"{type(owner).__name__}.{name}"
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{what}: expected a numpy array, got {type(value).__name__}")
-    if value.dtype != np.dtype(dtype):
-        raise TypeError(f"{what}: expected dtype {np.dtype(dtype)}, got {value.dtype}")
+    if value.dtype != _dtype(dtype):
+        raise TypeError(f"{what}: expected dtype {_dtype(dtype)}, got {value.dtype}")
     if value.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, value.shape)):
         wanted = tuple("any" if size is None else size for size in shape)
         raise ValueError(f"{what}: expected shape {wanted}, got {value.shape}")
@@ -187,7 +193,7 @@ class Tracks:
 
 
 class _Rows:
-    """Shared behaviour of the row structs below: columns of equal length, concatenation."""
+    """Shared behaviour of the row structs below: columns of equal length, concatenation, choice of rows."""
 
     __slots__ = ()
 
@@ -198,6 +204,10 @@ class _Rows:
     def concatenate(cls, parts: list) -> Any:
         """Stack rows of several structs in order; `parts` must not be empty."""
         return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))  # type: ignore[arg-type]
+
+    def take(self, index: np.ndarray) -> Any:
+        """Return the rows at `index` (integers or a boolean mask), in that order."""
+        return type(self)(*(getattr(self, f.name)[index] for f in fields(self)))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -237,6 +247,21 @@ class Observations(_Rows):
         ):
             _check(self, name, dtype, shape)
 
+    @staticmethod
+    def none() -> Observations:
+        """Return no rows."""
+        empty = Detections.empty()
+        return Observations(
+            tracklet_id=np.zeros(0, object),
+            segment_id=np.zeros(0, object),
+            frame=np.zeros(0, np.int32),
+            captured_at_us=np.zeros(0, np.int64),
+            class_id=empty.class_id,
+            score=empty.score,
+            xyxy=empty.xyxy,
+            interpolated=np.zeros(0, bool),
+        )
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Tracklets(_Rows):
@@ -245,8 +270,8 @@ class Tracklets(_Rows):
     tracklet_id     (N,)      object (str)
     class_id        (N,)      int16, the class with the greatest summed score over the tracklet's boxes
     started_at_us   (N,)      int64, first box; ended_at_us (N,) int64, last box
-    n_observations  (N,)      int32
-    mean_score      (N,)      float32
+    n_observations  (N,)      int32, boxes detected, those interpolated not counted
+    mean_score      (N,)      float32, of those
     entry_xy        (N, 2)    float32, pixels, bottom centre of the first box; exit_xy of the last
     embedding       (N, 128)  float32, unit length: normalised mean of its exemplars
     """

@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipeline import config
 from pipeline.errors import ConfigError
@@ -111,6 +112,53 @@ def test_an_unknown_camera_is_answered_with_the_known_ones(tmp_path):
 def test_digests_tell_sections_apart():
     assert config.digest(config.TrackerConfig()) == config.digest(config.TrackerConfig())
     assert config.digest(config.TrackerConfig()) != config.digest(config.TrackerConfig(n_init=4))
+
+
+@pytest.mark.parametrize("name", config.tracker_presets())
+def test_every_preset_is_a_tracker_that_no_rename_can_change(tmp_path, name):
+    """Its values stand in the fields, so a digest knows nothing of where they came from."""
+    preset = config.tracker_preset(name)
+    by_name = load(tmp_path, GOOD + f"tracker: {{preset: {name}}}\n").tracker
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(preset.model_dump()), encoding="utf-8")
+    by_path = load(tmp_path, GOOD + "tracker: {preset: mine.yaml}\n").tracker
+    written_out = load(tmp_path, GOOD + yaml.safe_dump({"tracker": preset.model_dump()})).tracker
+    assert preset == by_name == by_path == written_out
+    assert len({config.digest(one) for one in (preset, by_name, by_path, written_out)}) == 1
+
+
+def test_a_preset_fills_in_what_the_file_leaves_open(tmp_path):
+    tracker = load(tmp_path, GOOD + "tracker: {preset: sort, n_init: 7, max_cosine_distance: 0.4}\n").tracker
+    assert (tracker.n_init, tracker.max_cosine_distance) == (7, 0.4)
+    assert tracker.max_age_frames == config.tracker_preset("sort").max_age_frames == 1
+    assert tracker.max_exemplars == config.TrackerConfig().max_exemplars
+
+
+def test_a_preset_may_build_on_another(tmp_path):
+    (tmp_path / "mine.yaml").write_text("preset: sort\nmax_age_frames: 9\n", encoding="utf-8")
+    tracker = config.tracker_preset(str(tmp_path / "mine.yaml"))
+    assert tracker == config.TrackerConfig(preset="sort", max_age_frames=9)
+
+
+@pytest.mark.parametrize(
+    ("preset", "content", "sentence"),
+    [
+        ("srt", "", "no tracker preset 'srt' (did you mean `sort`?); there are bytetrack, reference, sort"),
+        ("5", "", "`tracker.preset`: input should be a valid string, got 5"),
+        ("gone.yaml", "", "gone.yaml: no such file; give a file of tracker keys, or one of bytetrack"),
+        ("mine.yaml", "n_int: 3", "mine.yaml: unknown key `n_int` (did you mean `n_init`?)"),
+        ("mine.yaml", "gate_sq: -1", "mine.yaml: `gate_sq`: input should be greater than 0, got -1"),
+        ("mine.yaml", "- a", "mine.yaml: expected tracker keys such as `max_age_frames:`, got list"),
+        ("mine.yaml", "n_init: [", "mine.yaml, line 1: not valid YAML"),
+        ("mine.yaml", "preset: mine.yaml", "mine.yaml: this preset leads back to itself"),
+        ("${NO_SUCH_VARIABLE}/mine.yaml", "", "environment variable NO_SUCH_VARIABLE, which is not set"),
+    ],
+)
+def test_one_sentence_for_a_preset_that_cannot_be_used(tmp_path, preset, content, sentence):
+    (tmp_path / "mine.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, GOOD + f"tracker: {{preset: {preset if preset == '5' else repr(preset)}}}\n")
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_environment_variables_in_paths(tmp_path, monkeypatch):

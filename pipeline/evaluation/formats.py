@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.boxes import xywh_to_xyxy
 from pipeline.errors import TruthError
 from pipeline.evaluation.tables import CameraBoxes, Crossings, SequenceInfo, TrackedBoxes
 
@@ -53,6 +54,22 @@ def read_mot(path: Path) -> TrackedBoxes:
         mot_class=_whole(path, lines, table[:, 7], "class")[order] if has_class else np.ones(n_rows, np.int64),
         visibility=table[order, 8] if has_visibility else np.ones(n_rows),
     )
+
+
+def read_detections(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read MOTChallenge detections (det.txt): frame (N,) int64 from 1, xyxy (N, 4) float32, score (N,) float32.
+
+    Rows are sorted by frame, within a frame in the order of the file. Seven to ten columns; those after conf are not
+    read, nor is the id. As in `detections:` replays, a confidence above 1 counts as 1 and one below 0 as 0, but -1,
+    MOTChallenge's "not given", counts as 1 where no row gives any.
+    """
+    table, lines = _numbers(path, MOT_COLUMNS, range(7, 11), free_from=7)
+    frame = _whole(path, lines, table[:, 0], "frame", least=1)
+    _require_boxes(path, lines, table[:, 2:6])
+    confidence = table[:, 6]
+    score = np.ones(len(table)) if (confidence == -1).all() else np.clip(confidence, 0, 1)
+    order = np.argsort(frame, kind="stable")
+    return frame[order], xywh_to_xyxy(table[order, 2:6]).astype(np.float32), score[order].astype(np.float32)
 
 
 def write_mot(path: Path, boxes: TrackedBoxes) -> None:

@@ -3,14 +3,19 @@
 A cost is better when lower, and infinite where a pair is not admissible. Rows are tracks ascending by id, columns are
 detections in the detector's order.
 
-Ties: where several assignments have the same least total cost, scipy's `linear_sum_assignment` decides on the matrix
-in that row and column order. Its choice depends on nothing else, so equal input gives equal tracks.
+Ties: where several assignments have the same least total cost, scipy's `linear_sum_assignment` decides, on the matrix
+of those rows and columns, in that order, which admissible pairs connect. Its choice depends on nothing else, so equal
+input gives equal tracks; pipeline.tracking.kernels.assignment chooses alike.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from pipeline import boxes
 from pipeline.types import COCO_CLASSES, class_group
@@ -43,17 +48,34 @@ def mix(
 def assign(cost: np.ndarray, max_cost: float) -> tuple[np.ndarray, np.ndarray]:
     """Match rows and columns of `cost` (T, N) one to one at least total cost, no pair above `max_cost`.
 
-    Returns the matched rows, ascending, and their columns.
+    Returns the matched rows, ascending, and their columns. Rows and columns that no chain of admissible pairs connects
+    cannot matter to each other: each such block is solved by itself.
     """
     admissible = cost <= max_cost
-    row, column = np.flatnonzero(admissible.any(axis=1)), np.flatnonzero(admissible.any(axis=0))
+    only = admissible & (admissible.sum(axis=1) == 1)[:, None] & (admissible.sum(axis=0) == 1)
+    rows, columns = ([found] for found in np.nonzero(only))
+    for row, column in _blocks(admissible & ~only):
+        pairs = np.ix_(row, column)
+        best_row, best_column = linear_sum_assignment(np.where(admissible[pairs], cost[pairs], max_cost + _BEYOND))
+        rows.append(row[best_row])
+        columns.append(column[best_column])
+    row, column = np.concatenate(rows), np.concatenate(columns)
+    keep = np.flatnonzero(admissible[row, column])
+    order = keep[np.argsort(row[keep])]
+    return row[order], column[order]
+
+
+def _blocks(admissible: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the rows and the columns, ascending, of each block that pairs admissible (T, N) bool connect."""
+    row, column = np.nonzero(admissible)
     if len(row) == 0:
-        return row, column
-    capped = np.where(admissible, cost, max_cost + _BEYOND)[np.ix_(row, column)]
-    best_row, best_column = linear_sum_assignment(capped)
-    matched_row, matched_column = row[best_row], column[best_column]
-    keep = admissible[matched_row, matched_column]
-    return matched_row[keep], matched_column[keep]
+        return
+    n_rows, size = len(admissible), sum(admissible.shape)
+    graph = coo_array((np.ones(len(row), bool), (row, n_rows + column)), shape=(size, size))
+    _, block = connected_components(graph, directed=False)
+    for number in np.unique(block[row]):
+        mine = np.flatnonzero(block == number)
+        yield mine[mine < n_rows], mine[mine >= n_rows] - n_rows
 
 
 def cascade(

@@ -12,7 +12,9 @@ time counts by `elapsed_frames`, not by frames looked at; a camera's own motion 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -128,19 +130,33 @@ def advance(
     A detection without a finite score, embedding and box of positive width and height cannot be tracked: no track
     refers to it. Boxes may reach beyond the picture. Detections that no track takes start tracks, ids in their order.
 
+    Compiled where numba is installed (pipeline.tracking.compiled), otherwise `advance_numpy`: equal tracks, equal bits.
+
     Raises ValueError where `embedding` does not fit the detections, or `elapsed_frames` is not above 0.
     """
-    if embedding.shape != (len(detections), EMBEDDING_DIM):
-        raise ValueError(
-            f"embedding: expected shape {(len(detections), EMBEDDING_DIM)}, a row per detection, got {embedding.shape}"
-        )
-    if not elapsed_frames > 0:
-        raise ValueError(f"elapsed_frames: expected more than 0, got {elapsed_frames}")
-    if state.gallery is None:
-        state = replace(state, gallery=Gallery.empty(features_kept(config)))
+    return _quickest()(state, detections, embedding, elapsed_frames, config, camera_warp=camera_warp)
+
+
+@cache
+def _quickest() -> Callable[..., tuple[TrackerState, Tracks]]:
+    """Return compiled.advance where it can be had, else its twin."""
+    from pipeline.tracking import compiled  # which imports numba, and this module
+
+    return compiled.advance if compiled.available() else advance_numpy
+
+
+def advance_numpy(
+    state: TrackerState,
+    detections: Detections,
+    embedding: np.ndarray,
+    elapsed_frames: float,
+    config: TrackerConfig,
+    *,
+    camera_warp: np.ndarray | None = None,
+) -> tuple[TrackerState, Tracks]:
+    """Advance the tracks by one processed frame, as `advance` says: the twin that needs no compiler."""
+    state = checked(state, detections, embedding, elapsed_frames, config)
     found = _trackable(detections, embedding)
-    if elapsed_frames > config.max_age_frames:
-        state = state.take(np.zeros(0, np.int64))
     predicted = _predict(state, elapsed_frames, camera_warp)
     track, box = _associate(predicted, found, elapsed_frames, config)
     updated = _update(predicted, track, found, box, config)
@@ -155,6 +171,23 @@ def advance(
     following = _start(updated if not dead.any() else updated.take(~dead), found, fresh, config)
     detection_index = np.concatenate([box_of_track[~dead], found.row[fresh]])
     return following, _tracks(following, detection_index)
+
+
+def checked(
+    state: TrackerState, detections: Detections, embedding: np.ndarray, elapsed_frames: float, config: TrackerConfig
+) -> TrackerState:
+    """Refuse what `advance` refuses; return the state with its gallery, and without tracks after too long a time."""
+    if embedding.shape != (len(detections), EMBEDDING_DIM):
+        raise ValueError(
+            f"embedding: expected shape {(len(detections), EMBEDDING_DIM)}, a row per detection, got {embedding.shape}"
+        )
+    if not elapsed_frames > 0:
+        raise ValueError(f"elapsed_frames: expected more than 0, got {elapsed_frames}")
+    if state.gallery is None:
+        state = replace(state, gallery=Gallery.empty(features_kept(config)))
+    if elapsed_frames > config.max_age_frames:
+        state = state.take(np.zeros(0, np.int64))
+    return state
 
 
 def features_kept(config: TrackerConfig) -> int:

@@ -25,10 +25,17 @@ class _Buffer:
     __slots__ = ("features", "slots_used", "turn")
 
     def __init__(self, n_slots: int, size: int) -> None:
-        room = max(8, size // 4)  # a track is moved every `room` frames, and a quarter more memory is held
+        room = max(8, size)  # all tracks are moved every `room` frames, and as much memory again is held
         self.features = np.zeros((n_slots, size + room, EMBEDDING_DIM), np.float32)
         self.slots_used = 0
         self.turn = 0
+
+    @staticmethod
+    def of(features: np.ndarray) -> _Buffer:
+        """Return a buffer of these features, no slot given out."""
+        buffer = object.__new__(_Buffer)
+        buffer.features, buffer.slots_used, buffer.turn = features, 0, 0
+        return buffer
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -128,6 +135,18 @@ class Gallery:
         buffer.features[:n_tracks][mine] = feature
         buffer.slots_used = n_tracks
         return Gallery(size, np.arange(n_tracks), count.copy(), count.copy(), 0, buffer)
+
+    def after(
+        self, slot: np.ndarray, end: np.ndarray, count: np.ndarray, features: np.ndarray, slots_used: int, written: bool
+    ) -> Gallery:
+        """Return the gallery that compiled loops made of this one, in its own buffer or in another, `features`."""
+        buffer = self._buffer
+        if features is not buffer.features:
+            buffer = _Buffer.of(features)
+        if written:
+            buffer.slots_used = slots_used
+            buffer.turn += 1
+        return Gallery(self.size, slot, end, count, buffer.turn if written else self.turn, buffer)
 
     def _writable(self, n_new: int, full: bool) -> Gallery:
         """Return this gallery if it may write in place, else the same in a buffer of its own."""

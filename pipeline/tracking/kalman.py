@@ -55,9 +55,12 @@ def initiate(measurement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, cov
 
 
-def predict(mean: np.ndarray, cov: np.ndarray, elapsed: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def predict(
+    mean: np.ndarray, cov: np.ndarray, elapsed: float | np.ndarray = 1.0, *, position_std: float = _POSITION_STD
+) -> tuple[np.ndarray, np.ndarray]:
     """Advance N states by `elapsed` frames, above 0, not only whole ones. mean (N, 8), cov (N, 4, 3); same shapes out.
 
+    `elapsed` is one number or (N, 1). `position_std` is the random motion of a place in a frame, a share of the height.
     For a whole number n this is n single steps in one: F^n P F^n' plus the sum of F^k Q F^k' for k < n, a polynomial
     in n that serves for any time between. The noise is that of the height before the step, as in the reference.
     """
@@ -65,7 +68,7 @@ def predict(mean: np.ndarray, cov: np.ndarray, elapsed: float = 1.0) -> tuple[np
     ahead = mean.copy()
     ahead[:, :4] += elapsed * mean[:, 4:]
     value, mixed, velocity = cov[:, :, 0], cov[:, :, 1], cov[:, :, 2]
-    noise = _variance(_POSITION_STD * height, _ASPECT_STD)
+    noise = _variance(position_std * height, _ASPECT_STD)
     velocity_noise = _variance(_VELOCITY_STD * height, _ASPECT_VELOCITY_STD)
     once, twice = sums_of_steps(elapsed)
     spread = np.empty_like(cov)
@@ -77,7 +80,7 @@ def predict(mean: np.ndarray, cov: np.ndarray, elapsed: float = 1.0) -> tuple[np
     return ahead, spread
 
 
-def sums_of_steps(elapsed: float) -> tuple[float, float]:
+def sums_of_steps(elapsed: float | np.ndarray) -> tuple[float | np.ndarray, float | np.ndarray]:
     """Return the sums of k and of k^2 over k = 0 ... elapsed - 1, as polynomials in `elapsed`."""
     once = elapsed * (elapsed - 1) / 2
     return once, once * (2 * elapsed - 1) / 3
@@ -96,11 +99,11 @@ def warp(mean: np.ndarray, cov: np.ndarray, affine: np.ndarray) -> tuple[np.ndar
     linear, shift = affine[:, :2], affine[:, 2]
     scale = np.sqrt(abs(linear[0, 0] * linear[1, 1] - linear[0, 1] * linear[1, 0]))
     moved = mean.copy()
-    moved[:, :2] = mean[:, :2] @ linear.T + shift
-    moved[:, 4:6] = mean[:, 4:6] @ linear.T
+    moved[:, :2] = mean[:, :1] * linear[:, 0] + mean[:, 1:2] * linear[:, 1] + shift
+    moved[:, 4:6] = mean[:, 4:5] * linear[:, 0] + mean[:, 5:6] * linear[:, 1]
     moved[:, [_HEIGHT, 4 + _HEIGHT]] *= scale
-    spread = cov.copy()
-    spread[:, :2] = np.square(linear) @ cov[:, :2]  # (2, 2) @ (N, 2, 3): the diagonal blocks of A P A^T
+    spread, share = cov.copy(), np.square(linear)[:, :, None]
+    spread[:, :2] = share[:, 0] * cov[:, None, 0] + share[:, 1] * cov[:, None, 1]  # (N, 2, 3), diagonal of A P A^T
     spread[:, _HEIGHT] *= scale**2
     return moved, spread
 

@@ -133,3 +133,64 @@ def test_corners_survive_the_way_through_the_measurement():
     xyxy = np.array([[10, 20, 50, 100], [-5, -7, 1, 3]], np.float32)
     np.testing.assert_allclose(kalman.to_xyxy(kalman.from_xyxy(xyxy)), xyxy)
     np.testing.assert_allclose(kalman.from_xyxy(xyxy)[0], [30, 60, 0.5, 80])
+
+
+SHIFT_AND_ZOOM = np.array([[1.1, 0, -7], [0, 1.1, 12.5]])
+TURN = np.array([[0.98, -0.05, 3], [0.05, 0.98, -20]])
+SHEAR = np.array([[1.02, 0.1, 3], [-0.03, 0.97, 4]])
+
+
+def dense_warp(affine: np.ndarray) -> np.ndarray:
+    """Return the 8x8 matrix that moves a whole state as `warp` says, without its shift."""
+    scale = np.sqrt(abs(np.linalg.det(affine[:, :2])))
+    quarter = np.zeros((4, 4))
+    quarter[:2, :2], quarter[2, 2], quarter[3, 3] = affine[:, :2], 1, scale
+    return np.kron(np.eye(2), quarter)
+
+
+def test_a_still_camera_changes_no_bit():
+    mean, cov = some_tracks(6, seed=6)
+    moved, spread = kalman.warp(mean, cov, np.eye(2, 3))
+    np.testing.assert_array_equal(moved, mean)
+    np.testing.assert_array_equal(spread, cov)
+    moved, spread = kalman.warp(mean[:0], cov[:0], TURN)
+    assert moved.shape == (0, 8) and spread.shape == (0, 4, 3)
+
+
+def test_a_shifted_picture_moves_centres_only():
+    mean, cov = some_tracks(6, seed=7)
+    moved, spread = kalman.warp(mean, cov, np.array([[1, 0, 5.5], [0, 1, -3]]))
+    np.testing.assert_allclose(moved - mean, np.tile([5.5, -3, 0, 0, 0, 0, 0, 0], (6, 1)), atol=1e-12)
+    np.testing.assert_array_equal(spread, cov)
+
+
+@pytest.mark.parametrize("affine", [SHIFT_AND_ZOOM, TURN], ids=["shift and zoom", "turn"])
+def test_a_shift_turn_and_zoom_equal_the_dense_ones_and_go_back(affine):
+    mean, cov = some_tracks(6, seed=8)
+    matrix = dense_warp(affine)
+    moved, spread = kalman.warp(mean, cov, affine)
+    for i in range(6):
+        expected = matrix @ mean[i]
+        expected[:2] += affine[:, 2]
+        np.testing.assert_allclose(moved[i], expected, rtol=1e-12)
+        np.testing.assert_allclose(dense(spread[i]), matrix @ dense(cov[i]) @ matrix.T, rtol=1e-9, atol=1e-12)
+    back = np.linalg.inv(np.vstack([affine, [0, 0, 1]]))[:2]
+    for there, here in zip(kalman.warp(moved, spread, back), (mean, cov)):
+        np.testing.assert_allclose(there, here, rtol=1e-9, atol=1e-9)
+
+
+def test_of_a_shear_the_blocks_are_kept():
+    mean, cov = some_tracks(4, seed=9)
+    cov[:, 1] *= 3  # cy less sure than cx, as no step of the filter makes it
+    matrix = dense_warp(SHEAR)
+    _, spread = kalman.warp(mean, cov, SHEAR)
+    for i in range(4):
+        np.testing.assert_allclose(spread[i], blocks(matrix @ dense(cov[i]) @ matrix.T), rtol=1e-9)
+    assert (spread[:, :, 0] * spread[:, :, 2] - spread[:, :, 1] ** 2 > 0).all()
+
+
+def test_a_box_that_stands_still_on_the_ground_is_where_the_camera_says():
+    corners = np.array([[100.0, 50, 140, 150]])
+    mean, cov = kalman.initiate(kalman.from_xyxy(corners))
+    moved, _ = kalman.warp(mean, cov, SHIFT_AND_ZOOM)
+    np.testing.assert_allclose(kalman.to_xyxy(moved), corners * 1.1 + [[-7, 12.5, -7, 12.5]])

@@ -1,0 +1,35 @@
+"""The one compiled function that is called from Python, and kept on disk between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from numba import njit, typeof
+
+from pipeline.tracking.kernels.frame import Options, advance
+
+
+def compiled_for(arguments: tuple, sources: int, *, on_disk: bool) -> Callable:
+    """Return kernels.frame.advance compiled for arguments of these types only, from the disk where it is there.
+
+    It takes its options as an array (12,) float64: a tuple would cost a microsecond at each call.
+
+    numba looks whether this file has changed, but not at those whose loops go into the machine code; it does look at
+    the values a function closes over. So `sources`, a digest of them all, is one.
+    """
+
+    def core(
+        track_id, mean, cov, hits, time_since_update, confirmed, group, class_score, slot, end, count, features,
+        slots_used, may_write, size, next_id, xyxy, score, class_id, embedding, elapsed, once, twice, numbers,
+    ):  # fmt: skip
+        sources  # noqa: B018
+        options = Options(
+            numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8],
+            numbers[9], numbers[10], numbers[11],
+        )  # fmt: skip
+        return advance(
+            track_id, mean, cov, hits, time_since_update, confirmed, group, class_score, slot, end, count, features,
+            slots_used, may_write, size, next_id, xyxy, score, class_id, embedding, elapsed, once, twice, options,
+        )  # fmt: skip
+
+    return njit(tuple(typeof(argument) for argument in arguments), cache=on_disk)(core)
