@@ -7,7 +7,7 @@ bounded however long somebody stands before the camera, and the choice needs no 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -102,6 +102,33 @@ class Candidates:
             np.concatenate([self.frame, new.frame]),
             np.concatenate([self.embedding, new.embedding]),
         )
+
+    @staticmethod
+    def concatenate(parts: list[Candidates]) -> Candidates:
+        """Stack tracks in order; `parts` must not be empty and have places alike."""
+        names = [field.name for field in fields(Candidates)]
+        return Candidates(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def continuing(self, row: np.ndarray, before: Candidates) -> Candidates:
+        """Put before the candidates of the tracks `row` (R,) those of R earlier tracks, which they continue.
+
+        Where there are more than places, they are cut in order of time into as many groups of equal size as there are
+        places, and the best of each stays. Nothing more can be offered to such a track.
+        """
+        n_places = self.quality.shape[1]
+        columns = {field.name: getattr(self, field.name).copy() for field in fields(self)}
+        blank = Candidates.blank(1, n_places)
+        for i, track in enumerate(row.tolist()):
+            held, held_before = self.quality[track] > _NO_CANDIDATE, before.quality[i] > _NO_CANDIDATE
+            quality = np.concatenate([before.quality[i][held_before], self.quality[track][held]])
+            group = np.arange(len(quality)) * n_places // max(len(quality), n_places)
+            best = np.lexsort((np.arange(len(quality)), -quality, group))
+            best = best[np.diff(group[best], prepend=-1) > 0]
+            for name in ("quality", "captured_at_us", "frame", "embedding"):
+                both = np.concatenate([getattr(before, name)[i][held_before], getattr(self, name)[track][held]])
+                columns[name][track] = getattr(blank, name)[0]
+                columns[name][track, : len(best)] = both[best]
+        return Candidates(**columns)
 
     def offer(
         self,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from pipeline import boxes
+from pipeline.tracking import snapshot
+from pipeline.tracking.deep_sort import NEVER_SEEN
 from pipeline.tracking.exemplars import Candidates
-from pipeline.types import Detections, Exemplars, Tracklets, Tracks
+from pipeline.types import COCO_CLASSES, Detections, Exemplars, Tracklets, Tracks
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -28,7 +31,7 @@ class Summary:
     track_id        (T,)    int64
     tracklet_id     (T,)    object (str), its name in the lake
     confirmed       (T,)    bool
-    class_id        (T,)    int16, class with the greatest summed score so far
+    class_score     (T, 80) float64, summed score by class, deep_sort.NEVER_SEEN where it was never that class
     started_at_us   (T,)    int64, first box; ended_at_us (T,) int64, last box
     n_observations  (T,)    int64
     score_sum       (T,)    float64
@@ -39,7 +42,7 @@ class Summary:
     track_id: np.ndarray
     tracklet_id: np.ndarray
     confirmed: np.ndarray
-    class_id: np.ndarray
+    class_score: np.ndarray
     started_at_us: np.ndarray
     ended_at_us: np.ndarray
     n_observations: np.ndarray
@@ -59,7 +62,7 @@ class Summary:
             track_id=none,
             tracklet_id=np.zeros(0, object),
             confirmed=np.zeros(0, bool),
-            class_id=np.zeros(0, np.int16),
+            class_score=np.zeros((0, len(COCO_CLASSES))),
             started_at_us=none,
             ended_at_us=none,
             n_observations=none,
@@ -73,6 +76,52 @@ class Summary:
         """Return the tracks at `index` (integers or a boolean mask), in that order."""
         arrays = [getattr(self, field.name) for field in fields(self)[:-1]]
         return Summary(*(array[index] for array in arrays), self.candidates.take(index))
+
+    @property
+    def class_id(self) -> np.ndarray:
+        """(T,) int16, the class with the greatest summed score so far; ties go to the lowest id."""
+        return self.class_score.argmax(axis=1).astype(np.int16)
+
+    @staticmethod
+    def concatenate(parts: list[Summary]) -> Summary:
+        """Stack tracks in order; `parts` must not be empty."""
+        names = [field.name for field in fields(Summary)[:-1]]
+        columns = [np.concatenate([getattr(part, name) for part in parts]) for name in names]
+        return Summary(*columns, Candidates.concatenate([part.candidates for part in parts]))
+
+    def under(self, track_id: int) -> Summary:
+        """Return this one track under another id; its name in the lake stays."""
+        return replace(self, track_id=np.array([track_id]))
+
+    def continuing(self, before: Summary) -> Summary:
+        """Lay to each track what stands in `before` under its id: an earlier track, which this one continues.
+
+        The first's name and entry, the last's exit, both one's sums, and the exemplars that stand best for the whole.
+        """
+        if len(before) == 0:
+            return self
+        order = np.argsort(self.track_id)
+        row = order[np.searchsorted(self.track_id[order], before.track_id)]
+        columns = {field.name: getattr(self, field.name).copy() for field in fields(self)[:-1]}
+        for name in ("tracklet_id", "started_at_us", "entry_xy"):
+            columns[name][row] = getattr(before, name)
+        for name in ("n_observations", "score_sum"):
+            columns[name][row] += getattr(before, name)
+        later = columns["class_score"][row]
+        both = np.maximum(later, 0) + np.maximum(before.class_score, 0)
+        never = (later == NEVER_SEEN) & (before.class_score == NEVER_SEEN)
+        columns["class_score"][row] = np.where(never, NEVER_SEEN, both)
+        return Summary(**columns, candidates=self.candidates.continuing(row, before.candidates))
+
+    def to_arrays(self, prefix: str) -> dict[str, np.ndarray]:
+        """Return all columns as named arrays for a snapshot."""
+        return {**snapshot.columns(prefix, self), **snapshot.columns(f"{prefix}_candidates", self.candidates)}
+
+    @staticmethod
+    def from_arrays(prefix: str, arrays: Mapping[str, np.ndarray]) -> Summary:
+        """Rebuild what `to_arrays` gave."""
+        candidates = Candidates(**snapshot.restored(f"{prefix}_candidates", arrays))
+        return Summary(candidates=candidates, **snapshot.restored(prefix, arrays))
 
     def follow(
         self,
@@ -104,18 +153,21 @@ class Summary:
         exit_xy = np.concatenate([kept.exit_xy, foot_xy[fresh]])
         n_observations = np.concatenate([kept.n_observations, np.zeros(n_new, np.int64)])
         score_sum = np.concatenate([kept.score_sum, np.zeros(n_new)])
+        class_score = np.concatenate([kept.class_score, np.full((n_new, len(COCO_CLASSES)), NEVER_SEEN)])
+        score, class_id = detections.score[box], detections.class_id[box]
+        class_score[seen, class_id] = np.maximum(class_score[seen, class_id], 0) + score
         candidates = kept.candidates.extend(n_new).offer(
             seen, n_observations[seen], quality[box], embedding[box], captured_at_us=captured_at_us, frame=frame
         )
         ended_at_us[seen] = captured_at_us
         exit_xy[seen] = foot_xy
         n_observations[seen] += 1
-        score_sum[seen] += detections.score[box]
+        score_sum[seen] += score
         return Summary(
             tracks.track_id,
             np.concatenate([kept.tracklet_id, names]),
             tracks.confirmed,
-            tracks.class_id,
+            class_score,
             started_at_us,
             ended_at_us,
             n_observations,

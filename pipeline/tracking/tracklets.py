@@ -1,27 +1,24 @@
 """One camera's tracking through its footage: frames in, rows for the lake out, resumable at any frame.
 
-This is the shell around the pure tracker. It measures elapsed time, holds the boxes of tentative tracks back until
-they are confirmed, keeps the sums of living tracks, and writes a tracklet row when its track ends.
+This is the shell around the pure tracker. It measures elapsed time, keeps the sums of living tracks, and writes a
+tracklet row when its track has ended. When boxes are written, and where they then lie, is for hindsight to say.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import fields
-from typing import TypeVar
 
 import numpy as np
 
 from pipeline.config import TrackerConfig, digest
 from pipeline.errors import LakeError
 from pipeline.tracking import exemplars, snapshot
+from pipeline.tracking.as_tracked import AsTracked
 from pipeline.tracking.deep_sort import TrackerState, advance, features_kept, initial_state
-from pipeline.tracking.exemplars import Candidates
 from pipeline.tracking.gallery import Gallery
+from pipeline.tracking.hindsight.stream import Hindsight
 from pipeline.tracking.summary import Summary
 from pipeline.types import Detections, Exemplars, Observations, Tracklets, Tracks
-
-Table = TypeVar("Table", Observations, Tracklets, Exemplars)
 
 CLOCK_JITTER = 0.1
 """Containers round presentation times to their own tick, up to a millisecond: frames this near their time are on it."""
@@ -34,7 +31,7 @@ class CameraTracking:
     """Follows the objects of one camera, over any number of segments.
 
     Memory is bounded by the tracks alive, plus the rows finished since the last `drain`. Of a living track only sums,
-    its gallery and at most `max_exemplars` pictures' embeddings are kept.
+    its gallery, at most `max_exemplars` pictures' embeddings and the boxes of a few seconds are kept.
     """
 
     last_captured_at_us: int | None
@@ -47,10 +44,9 @@ class CameraTracking:
         self._tracker = initial_state()
         self._summary = Summary.empty(config.max_exemplars)
         self._extent_xy = np.zeros(2)  # right and lower edge of the picture, as far as boxes have shown it
+        self._rows: AsTracked | Hindsight = AsTracked() if config.hindsight is None else Hindsight(config)
         no_tracklets, no_exemplars = self._summary.rows()
-        self._waiting_track_id = np.zeros(0, np.int64)  # track of each row of _waiting
-        self._waiting = _no_observations()  # boxes of tentative tracks
-        self._observations = [_no_observations()]
+        self._observations = [Observations.none()]
         self._tracklets = [no_tracklets]
         self._exemplars = [no_exemplars]
         if state is not None:
@@ -78,7 +74,8 @@ class CameraTracking:
         tracker, tracks = advance(
             self._tracker, detections, embedding, elapsed_frames, self._config, camera_warp=camera_warp
         )
-        self._finish(~np.isin(self._summary.track_id, tracks.track_id))
+        gone = ~np.isin(self._summary.track_id, tracks.track_id)
+        ended = self._summary.take(gone & self._summary.confirmed)
         whole = detections.xyxy[np.isfinite(detections.xyxy).all(axis=1)]
         self._extent_xy = np.maximum(self._extent_xy, whole[:, 2:].max(axis=0, initial=0))
         self._summary = self._summary.follow(
@@ -92,41 +89,61 @@ class CameraTracking:
         )
         self._tracker = tracker
         self.last_captured_at_us = captured_at_us
-        self._observe(tracks, detections, segment_id, frame, captured_at_us)
+        self._rows.take_in(
+            tracks,
+            detections,
+            ended,
+            self._summary,
+            frame=frame,
+            captured_at_us=captured_at_us,
+            segment_id=segment_id,
+            elapsed_frames=elapsed_frames,
+            camera_warp=camera_warp,
+        )
         return tracks
 
     def close(self) -> None:
         """End every track: the camera's footage ends here, or a gap follows. Ids go on from where they were."""
-        self._finish(np.ones(len(self._summary), bool))
+        self._rows.close(self._summary)
         none = np.zeros(0, np.int64)
         self._tracker = self._tracker.take(none)
         self._summary = self._summary.take(none)
-        self._waiting_track_id, self._waiting = none, _no_observations()
 
     def drain(self) -> tuple[Observations, Tracklets, Exemplars]:
         """Hand out the rows completed since the last drain, sorted as their structs say, and forget them.
 
-        A track's boxes are complete once it is confirmed, the tentative ones included; each carries the box that the
-        detector gave, not the filtered one. A tracklet and its exemplars are complete when the track has ended.
+        A track's boxes are complete once it is confirmed, the tentative ones included, and with hindsight once nothing
+        later can change them; a tracklet and its exemplars when the track has ended.
         """
+        self._collect()
         observations = Observations.concatenate(self._observations)
         order = np.lexsort((observations.tracklet_id.astype(np.str_), observations.captured_at_us))
         tracklets = Tracklets.concatenate(self._tracklets)
         found = Exemplars.concatenate(self._exemplars)
         rows = (
-            _reordered(observations, order),
-            _reordered(tracklets, np.argsort(tracklets.tracklet_id.astype(np.str_))),
-            _reordered(found, np.lexsort((found.captured_at_us, found.tracklet_id.astype(np.str_)))),
+            observations.take(order),
+            tracklets.take(np.argsort(tracklets.tracklet_id.astype(np.str_))),
+            found.take(np.lexsort((found.captured_at_us, found.tracklet_id.astype(np.str_)))),
         )
-        nothing = [_reordered(table, np.zeros(0, np.int64)) for table in rows]
+        nothing = [table.take(np.zeros(0, np.int64)) for table in rows]
         self._observations, self._tracklets, self._exemplars = ([table] for table in nothing)
         return rows
+
+    def _collect(self) -> None:
+        """Take over what the rows' keeper has settled."""
+        observations, finished = self._rows.drain()
+        self._observations.extend(observations)
+        for part in finished:
+            tracklets, found = part.rows()
+            self._tracklets.append(tracklets)
+            self._exemplars.append(found)
 
     def to_bytes(self) -> bytes:
         """Return all there is to know for going on later: tracks, galleries, held-back and undrained rows.
 
         Equal states give equal bytes, and going on from them gives the rows that going on without a break gives.
         """
+        self._collect()
         tracker, summary = self._tracker, self._summary
         gallery = tracker.gallery or Gallery.empty(features_kept(self._config))
         count, feature = gallery.pack()
@@ -144,10 +161,8 @@ class CameraTracking:
                 **snapshot.columns("tracker", tracker),
                 "gallery.count": count,
                 "gallery.feature": feature,
-                **snapshot.columns("summary", summary),
-                **snapshot.columns("candidates", summary.candidates),
-                "waiting_track_id": self._waiting_track_id,
-                **snapshot.columns("waiting", self._waiting),
+                **summary.to_arrays("summary"),
+                **self._rows.to_arrays(),
                 **snapshot.columns("observations", Observations.concatenate(self._observations)),
                 **snapshot.columns("tracklets", Tracklets.concatenate(self._tracklets)),
                 **snapshot.columns("exemplars", Exemplars.concatenate(self._exemplars)),
@@ -173,10 +188,8 @@ class CameraTracking:
             gallery = Gallery.unpack(features_kept(self._config), arrays["gallery.count"], arrays["gallery.feature"])
             columns = snapshot.restored("tracker", arrays)
             self._tracker = TrackerState(next_id=about["next_id"], gallery=gallery, **columns)
-            candidates = Candidates(**snapshot.restored("candidates", arrays))
-            self._summary = Summary(candidates=candidates, **snapshot.restored("summary", arrays))
-            self._waiting_track_id = arrays["waiting_track_id"]
-            self._waiting = Observations(**snapshot.restored("waiting", arrays))
+            self._summary = Summary.from_arrays("summary", arrays)
+            self._rows.restore(arrays)
             self._observations = [Observations(**snapshot.restored("observations", arrays))]
             self._tracklets = [Tracklets(**snapshot.restored("tracklets", arrays))]
             self._exemplars = [Exemplars(**snapshot.restored("exemplars", arrays))]
@@ -197,57 +210,3 @@ class CameraTracking:
         elapsed = elapsed_us / frame_interval_us
         whole = round(elapsed)
         return float(whole) if whole and abs(elapsed - whole) < CLOCK_JITTER else elapsed
-
-    def _finish(self, ended: np.ndarray) -> None:
-        """Write the tracklets of the confirmed ones among the tracks marked `ended` (T,)."""
-        ended = ended & self._summary.confirmed
-        if ended.any():
-            tracklets, found = self._summary.take(ended).rows()
-            self._tracklets.append(tracklets)
-            self._exemplars.append(found)
-
-    def _observe(
-        self, tracks: Tracks, detections: Detections, segment_id: str, frame: int, captured_at_us: int
-    ) -> None:
-        """Write this frame's boxes of confirmed tracks, and those held back of tracks just confirmed."""
-        seen = np.flatnonzero(tracks.detection_index >= 0)
-        box = tracks.detection_index[seen]
-        n_boxes = len(seen)
-        present = Observations(
-            tracklet_id=self._summary.tracklet_id[seen],
-            segment_id=np.full(n_boxes, segment_id, object),
-            frame=np.full(n_boxes, frame, np.int32),
-            captured_at_us=np.full(n_boxes, captured_at_us, np.int64),
-            class_id=detections.class_id[box],
-            score=detections.score[box],
-            xyxy=detections.xyxy[box],
-            interpolated=np.zeros(n_boxes, bool),
-        )
-        track_id = tracks.track_id[seen]
-        if len(self._waiting):
-            track_id = np.concatenate([self._waiting_track_id, track_id])
-            present = Observations.concatenate([self._waiting, present])
-        confirmed = np.isin(track_id, tracks.track_id[tracks.confirmed])
-        tentative = np.isin(track_id, tracks.track_id[~tracks.confirmed])  # neither: it died before it was confirmed
-        if confirmed.any():
-            self._observations.append(_reordered(present, confirmed))
-        self._waiting_track_id, self._waiting = track_id[tentative], _reordered(present, tentative)
-
-
-def _no_observations() -> Observations:
-    empty = Detections.empty()
-    return Observations(
-        tracklet_id=np.zeros(0, object),
-        segment_id=np.zeros(0, object),
-        frame=np.zeros(0, np.int32),
-        captured_at_us=np.zeros(0, np.int64),
-        class_id=empty.class_id,
-        score=empty.score,
-        xyxy=empty.xyxy,
-        interpolated=np.zeros(0, bool),
-    )
-
-
-def _reordered(table: Table, index: np.ndarray) -> Table:
-    """Return the rows of a table struct at `index` (integers or a boolean mask), in that order."""
-    return type(table)(*(getattr(table, field.name)[index] for field in fields(table)))

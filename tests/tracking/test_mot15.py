@@ -16,7 +16,7 @@ from tests.tracking.scenes import PERSON
 
 SEQUENCES = ("ETH-Sunnyday", "KITTI-13", "PETS09-S2L1", "TUD-Campus")
 INTERVAL_US = 100_000
-CONFIG = TrackerConfig()
+CONFIG = TrackerConfig(hindsight=None)
 
 
 def track(detected: np.ndarray, embedding: np.ndarray, plain: PlainDeepSort) -> tuple:

@@ -16,7 +16,7 @@ from pipeline.tracking.tracklets import CameraTracking
 from pipeline.types import Detections, Exemplars, Observations, Tracklets
 from tests.tracking.scenes import CAR, TRUCK, Frame, found, look, looks, walk
 
-CONFIG = TrackerConfig(max_age_frames=5, max_exemplars=4, gallery_size=10)
+CONFIG = TrackerConfig(max_age_frames=5, max_exemplars=4, gallery_size=10, hindsight=None)
 START_US = 1_772_352_000_123_456  # 2026-03-01T08:00:00.123456Z
 INTERVAL_US = 100_000
 BOX = (100, 100, 140, 200)

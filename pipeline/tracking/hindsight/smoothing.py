@@ -1,0 +1,83 @@
+"""The most likely way of a box, given where it was seen before and after: a Kalman filter on, a smoother back.
+
+The model is the tracker's, constant velocity with random changes of it, with less random motion of the place itself:
+the tracker needs that against being wrong about the speed, and a smoother, which knows what came after, does not. This
+is the posterior of a Gaussian process whose prior is integrated Brownian motion, so boxes filled into a gap lie on the
+cubic spline that fits both sides (Wahba 1978; Rauch, Tung and Striebel 1965; Hartikainen and Särkkä 2010).
+
+Every array is (F, C, ...): F places in a row, one chain of boxes a column, each column left-aligned at its first box.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.tracking import kalman
+
+POSITION_STD = 1 / 40
+"""Random motion of the place itself in a frame, as a share of the height: half the tracker's."""
+
+FIRST_ASPECT_STD = 0.1
+"""How wrong the aspect of a first box may be: as wrong as any other's (the tracker takes it for ten times as right)."""
+
+_ASPECT = 2
+
+
+def smooth(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return the smoothed boxes (F, C, 4) as (cx, cy, aspect, height) at every place, seen or not.
+
+    measurement  (F, C, 4) float64, cx, cy, aspect, height; read where `seen`
+    elapsed      (F, C)    float64, frames since the place before; row 0 is not read
+    seen         (F, C)    bool, row 0 all true. Places after a column's last seen one are predictions: leave them out
+    """
+    smoothed = np.empty_like(measurement)
+    if len(measurement) == 0:
+        return smoothed
+    mean, cov, mean_ahead, cov_ahead = _forwards(measurement, elapsed, seen)
+    later = mean[-1]
+    smoothed[-1] = later[:, :4]
+    for place in range(len(measurement) - 2, -1, -1):
+        later = mean[place] + _carried_back(
+            later - mean_ahead[place + 1], cov[place], cov_ahead[place + 1], elapsed[place + 1][:, None]
+        )
+        smoothed[place] = later[:, :4]
+    return smoothed
+
+
+def last_state(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean (C, 8) and cov (C, 4, 3) of every column after its last seen place."""
+    mean, cov, _, _ = _forwards(measurement, elapsed, seen)
+    last = len(seen) - 1 - seen[::-1].argmax(axis=0)
+    column = np.arange(seen.shape[1])
+    return mean[last, column], cov[last, column]
+
+
+def _forwards(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Filter: mean (F, C, 8) and cov (F, C, 4, 3) after each place, and the same as predicted for it."""
+    n_places, n_chains = seen.shape
+    mean, cov = np.empty((n_places, n_chains, 8)), np.empty((n_places, n_chains, 4, 3))
+    mean_ahead, cov_ahead = np.empty_like(mean), np.empty_like(cov)
+    mean[0], cov[0] = kalman.initiate(measurement[0])
+    cov[0, :, _ASPECT, 0] = FIRST_ASPECT_STD**2
+    mean_ahead[0], cov_ahead[0] = mean[0], cov[0]
+    for place in range(1, n_places):
+        ahead = kalman.predict(mean[place - 1], cov[place - 1], elapsed[place][:, None], position_std=POSITION_STD)
+        mean_ahead[place], cov_ahead[place] = mean[place], cov[place] = ahead
+        here = np.flatnonzero(seen[place])
+        mean[place, here], cov[place, here] = kalman.update(ahead[0][here], ahead[1][here], measurement[place, here])
+    return mean, cov, mean_ahead, cov_ahead
+
+
+def _carried_back(surprise: np.ndarray, cov: np.ndarray, cov_ahead: np.ndarray, elapsed: np.ndarray) -> np.ndarray:
+    """Return by how much what was learned later, `surprise` (C, 8), moves the state before it: (C, 8).
+
+    The gain P F' (P ahead)^-1 in closed form, a 2x2 block for each of the four quantities.
+    """
+    value, mixed, velocity = cov[:, :, 0], cov[:, :, 1], cov[:, :, 2]
+    across = value + elapsed * mixed  # P F': covariance of the value now with the value then
+    down = mixed + elapsed * velocity
+    ahead_value, ahead_mixed, ahead_velocity = cov_ahead[:, :, 0], cov_ahead[:, :, 1], cov_ahead[:, :, 2]
+    determinant = ahead_value * ahead_velocity - ahead_mixed * ahead_mixed
+    of_value = (ahead_velocity * surprise[:, :4] - ahead_mixed * surprise[:, 4:]) / determinant
+    of_velocity = (ahead_value * surprise[:, 4:] - ahead_mixed * surprise[:, :4]) / determinant
+    return np.concatenate([across * of_value + mixed * of_velocity, down * of_value + velocity * of_velocity], axis=1)

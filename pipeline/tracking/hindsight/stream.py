@@ -1,0 +1,389 @@
+"""Hindsight over a camera's stream: boxes go in frame by frame; rows come out once nothing later can change them.
+
+Rows are settled every SWEEP_FRAMES frames, counted from the start of the stream, so cuts between files change nothing
+and memory is bounded. In a sweep, in this order: tracks that began long enough ago for all that could precede them to
+have ended are joined to what they continue, or are new for good; of every track whose beginning is settled the boxes
+older than HOLD_FRAMES are smoothed, filled up and written; a track that ended, and that nothing can continue any more,
+is written to its end, or dropped if it never had the evidence of an object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, replace
+
+import numpy as np
+
+from pipeline import boxes as box_geometry
+from pipeline.config import TrackerConfig
+from pipeline.tracking import kalman, snapshot
+from pipeline.tracking.association import GROUP_OF_CLASS
+from pipeline.tracking.hindsight import relinking, smoothing, steady
+from pipeline.tracking.hindsight.looks import LookStatistics, halves, mean_look
+from pipeline.tracking.hindsight.relinking import Ends
+from pipeline.tracking.hindsight.rows import Boxes, Frames
+from pipeline.tracking.summary import Summary
+from pipeline.types import Detections, Observations, Tracks
+
+SWEEP_FRAMES = 64
+"""Frames from one settling to the next: trades memory, and how late rows come, against time."""
+
+HOLD_FRAMES = 32
+"""Boxes this much younger than a track's last are not written yet: what comes later still moves them. With the
+smoother's noise a box a second on moves the present one by less than a hundredth of its own error."""
+
+CONTEXT_FRAMES = 32
+"""Written boxes kept so that smoothing goes on without a seam, and so that a track's last speed is known."""
+
+
+class Hindsight:
+    """Holds back the boxes of one camera's tracks and gives them out as settled rows."""
+
+    def __init__(self, config: TrackerConfig) -> None:
+        """`config.hindsight` must be given."""
+        self._config = config
+        self._options = config.hindsight
+        # Whatever could precede a track has died by then, or was seen again while the track was there.
+        self._settled_after = max(config.max_age_frames, config.n_init) + 1
+        self._step = 0  # number of the next frame
+        self._clock = 0.0
+        self._frames = Frames.none()
+        self._new_frames: tuple[list, ...] = ([], [], [], [], [])
+        self._into_last: np.ndarray | None = None  # (F, 2, 3), of _frames in a sweep; None where the camera stands
+        self._boxes = Boxes.concatenate([])
+        self._new_boxes: list[Boxes] = []
+        self._ended = Summary.empty(config.max_exemplars)  # confirmed tracks that ended and may be continued
+        self._before = Summary.empty(config.max_exemplars)  # what living tracks continue, under the living one's id
+        self._settled = np.zeros(0, np.int64)  # tracks, living or in _ended, whose beginning is settled
+        self._entry: dict[int, np.ndarray] = {}  # by track: (2,) bottom centre of its first box as written
+        self._exit: dict[int, np.ndarray] = {}  # the same of the last one so far; of use within a sweep only
+        self._looks = LookStatistics()
+        self._observations: list[Observations] = []
+        self._finished: list[Summary] = []
+
+    def take_in(
+        self,
+        tracks: Tracks,
+        detections: Detections,
+        ended: Summary,
+        living: Summary,
+        *,
+        frame: int,
+        captured_at_us: int,
+        segment_id: str,
+        elapsed_frames: float,
+        camera_warp: np.ndarray | None,
+    ) -> None:
+        """Take in one frame: its tracks and detections, the confirmed tracks that ended before it, and all alive."""
+        self._clock += elapsed_frames
+        warp = steady.STILL if camera_warp is None else camera_warp
+        for column, value in zip(self._new_frames, (frame, captured_at_us, segment_id, self._clock, warp)):
+            column.append(value)
+        seen = np.flatnonzero(tracks.detection_index >= 0)
+        if len(seen):
+            found = detections.take(tracks.detection_index[seen])
+            self._new_boxes.append(Boxes.of_frame(tracks.track_id[seen], self._step, found))
+        self._end(ended, living)
+        self._step += 1
+        if self._step % SWEEP_FRAMES == 0:
+            self._sweep(living, closing=False)
+
+    def close(self, living: Summary) -> None:
+        """Settle everything, for no frame follows. `living` are the tracks alive to the end; confirmed ones count."""
+        none = living.take(np.zeros(0, np.int64))
+        self._end(living.take(living.confirmed), none)
+        self._sweep(none, closing=True)
+
+    def drain(self) -> tuple[list[Observations], list[Summary]]:
+        """Hand out what is settled since the last drain, in no order: observations, and finished tracks."""
+        rows = self._observations, self._finished
+        self._observations, self._finished = [], []
+        return rows
+
+    # -- state ---------------------------------------------------------------------------------------------------------
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return all there is to know for going on later, undrained rows apart, as named arrays."""
+        self._gather()
+        entry = sorted(self._entry)
+        return {
+            "hindsight.step": np.array([self._step, self._frames.first_step]),
+            "hindsight.clock": np.array([self._clock]),
+            "hindsight.looks": np.array(astuple(self._looks), np.float64),
+            "hindsight.settled": self._settled,
+            "hindsight.entry_track": np.array(entry, np.int64),
+            "hindsight.entry_xy": np.array([self._entry[track] for track in entry], np.float32).reshape(-1, 2),
+            **snapshot.columns("hindsight_frames", self._frames),
+            **snapshot.columns("hindsight_boxes", self._boxes),
+            **self._ended.to_arrays("hindsight_ended"),
+            **self._before.to_arrays("hindsight_before"),
+        }
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take over what `to_arrays` gave."""
+        self._step, first_step = arrays["hindsight.step"].tolist()
+        self._clock = float(arrays["hindsight.clock"][0])
+        n_same, mean_same, spread_same, n_other, mean_other, spread_other = arrays["hindsight.looks"].tolist()
+        self._looks = LookStatistics(int(n_same), mean_same, spread_same, int(n_other), mean_other, spread_other)
+        self._settled = arrays["hindsight.settled"]
+        self._entry = dict(zip(arrays["hindsight.entry_track"].tolist(), arrays["hindsight.entry_xy"]))
+        self._frames = Frames(first_step, **snapshot.restored("hindsight_frames", arrays))
+        self._boxes = Boxes(**snapshot.restored("hindsight_boxes", arrays))
+        self._ended = Summary.from_arrays("hindsight_ended", arrays)
+        self._before = Summary.from_arrays("hindsight_before", arrays)
+
+    # -- settling ------------------------------------------------------------------------------------------------------
+
+    def _gather(self) -> None:
+        """Lay the frames and boxes of the last steps to the others."""
+        self._frames = self._frames.followed_by(*self._new_frames)
+        self._new_frames = ([], [], [], [], [])
+        self._into_last = steady.into_last(self._frames.warp)
+        if self._new_boxes:
+            self._boxes = Boxes.concatenate([self._boxes, *self._new_boxes])
+            self._new_boxes = []
+
+    def _end(self, ended: Summary, living: Summary) -> None:
+        """Keep tracks that ended, and learn from them how alike looks of one object and of two are."""
+        if len(ended) == 0:
+            return
+        look, other_look = mean_look(ended.candidates), mean_look(living.candidates)
+        together = living.confirmed[None, :] & (living.started_at_us[None, :] < ended.ended_at_us[:, None])
+        together &= living.ended_at_us[None, :] > ended.started_at_us[:, None]
+        together &= _groups(ended)[:, None] == _groups(living)[None, :]
+        self._looks = self._looks.with_pairs(halves(ended.candidates), (look @ other_look.T)[together])
+        continues = np.isin(self._before.track_id, ended.track_id)
+        self._ended = Summary.concatenate([self._ended, ended.continuing(self._before.take(continues))])
+        self._before = self._before.take(~continues)
+
+    def _sweep(self, living: Summary, *, closing: bool) -> None:
+        """Settle what can be. `living` are the tracks alive, tentative ones too."""
+        self._gather()
+        confirmed = living.take(living.confirmed)
+        alive = living.track_id
+        self._boxes = self._boxes.take(np.isin(self._boxes.track, np.concatenate([alive, self._ended.track_id])))
+        self._join(confirmed, closing)
+        over = self._drop(self._over(closing))
+        self._write(confirmed, over)
+        finished = np.isin(self._ended.track_id, over)
+        if finished.any():
+            self._finished.append(self._with_entries(self._ended.take(finished)))
+            self._ended = self._ended.take(~finished)
+        self._exit.clear()
+        self._forget(alive)
+
+    def _join(self, living: Summary, closing: bool) -> None:
+        """Settle the beginnings that are due: each continues the lost track that the evidence says, or is new."""
+        alive_or_ended = Summary.concatenate([self._ended, living])
+        new = alive_or_ended.take(~np.isin(alive_or_ended.track_id, self._settled))
+        if len(new) == 0:
+            return
+        new_ends = self._ends(new, last=False)
+        due = np.full(len(new), True) if closing else self._clock - new_ends.at >= self._settled_after
+        if len(self._ended) == 0 or self._options.max_gap_frames == 0:
+            self._settled = np.concatenate([self._settled, new.track_id[due]])
+            return
+        lost_ends = self._ends(self._ended, last=True)
+        odds = relinking.motion_log_odds(lost_ends, new_ends, self._options.max_gap_frames)
+        odds += self._looks.log_odds(lost_ends.look @ new_ends.look.T)
+        row, column = relinking.choose(odds)
+        joined = due[column]
+        row, column = row[joined], column[joined]
+        earlier, later = self._ended.track_id[row], new.track_id[column]
+        self._settled = np.concatenate([self._settled, new.track_id[due]])
+        for i in np.argsort(new_ends.at[column], kind="stable").tolist():
+            self._continue(int(earlier[i]), int(later[i]))
+
+    def _continue(self, earlier: int, later: int) -> None:
+        """Make `later` the continuation of `earlier`: its boxes go by the later one's id from now on."""
+        track = np.where(self._boxes.track == earlier, later, self._boxes.track)
+        self._boxes = replace(self._boxes, track=track)
+        mine = self._ended.track_id == earlier
+        before = self._ended.take(mine).under(later)
+        self._ended = self._ended.take(~mine)
+        at = self._ended.track_id == later
+        if at.any():
+            self._ended = self._ended.continuing(before)
+        else:
+            self._before = Summary.concatenate([self._before, before])
+        if earlier in self._entry:
+            self._entry[later] = self._entry.pop(earlier)
+
+    def _over(self, closing: bool) -> np.ndarray:
+        """Return the ended tracks that nothing can continue any more."""
+        ended = self._ended
+        if closing or len(ended) == 0:
+            return ended.track_id
+        waited = self._clock - self._clock_of_last(ended)
+        over = np.isin(ended.track_id, self._settled) & (waited > self._options.max_gap_frames + self._settled_after)
+        return ended.track_id[over]
+
+    def _drop(self, over: np.ndarray) -> np.ndarray:
+        """Drop those tracks of `over` that nothing is written of and that never had the evidence of an object.
+
+        Evidence is summed over the boxes: 1 for one of score 1, nothing for one of score 0.5, less than nothing below.
+        """
+        mine = np.isin(self._ended.track_id, over)
+        evidence = 2 * self._ended.score_sum - self._ended.n_observations
+        unwritten = ~np.isin(self._ended.track_id, self._boxes.track[self._boxes.written])
+        spurious = mine & unwritten & (evidence < self._options.min_evidence)
+        dropped = self._ended.track_id[spurious]
+        self._ended = self._ended.take(~spurious)
+        self._boxes = self._boxes.take(~np.isin(self._boxes.track, dropped))
+        self._settled = self._settled[~np.isin(self._settled, dropped)]
+        return over[~np.isin(over, dropped)]
+
+    def _write(self, living: Summary, over: np.ndarray) -> None:
+        """Smooth, fill and write the boxes that are settled: all of the tracks `over`, the older ones of others."""
+        order = np.lexsort((self._boxes.step, self._boxes.track))
+        self._boxes = boxes = self._boxes.take(order)
+        track, start, count = np.unique(boxes.track, return_index=True, return_counts=True)
+        end_step = boxes.step[start + count - 1]
+        limit = np.where(np.isin(track, over), end_step, end_step - HOLD_FRAMES)
+        limit[~np.isin(track, self._settled)] = -1
+        ready = np.repeat(limit, count) >= boxes.step
+        fresh = ready & ~boxes.written
+        with_fresh = np.unique(boxes.track[fresh])
+        if len(with_fresh) == 0:
+            return
+        mine = np.isin(boxes.track, with_fresh)
+        names = self._names(living, with_fresh)
+        self._observations.append(self._rows(boxes.take(mine), ready[mine], names))
+        self._boxes = replace(boxes, written=boxes.written | ready)
+
+    def _rows(self, boxes: Boxes, ready: np.ndarray, names: np.ndarray) -> Observations:
+        """Return the rows of the ready, unwritten boxes and of the gaps before them; boxes sorted by track and step.
+
+        names (C,) are the tracklet ids of the tracks, ascending by track.
+        """
+        _, start, count = np.unique(boxes.track, return_index=True, return_counts=True)
+        column = np.repeat(np.arange(len(start)), count)
+        place = boxes.step - np.repeat(boxes.step[start], count)
+        shape = (int(place.max()) + 1, len(start))
+        box_at = np.full(shape, -1)
+        box_at[place, column] = np.arange(len(boxes))
+        seen = box_at >= 0
+        step = boxes.step[start] + np.arange(shape[0])[:, None]  # (F, C)
+        clock = self._frames.clock[np.minimum(self._frames.at(step), len(self._frames) - 1)]
+        elapsed = np.maximum(np.diff(clock, axis=0, prepend=clock[:1]), 1e-9)
+
+        measurement = np.zeros((*shape, 4))
+        measurement[place, column] = self._measured(boxes)
+        way = smoothing.smooth(measurement, elapsed, seen)
+
+        before = np.maximum.accumulate(np.where(seen, np.arange(shape[0])[:, None], -1), axis=0)
+        after = np.minimum.accumulate(np.where(seen, np.arange(shape[0])[:, None], shape[0])[::-1], axis=0)[::-1]
+        inside = after < shape[0]
+        box_after = box_at[np.minimum(after, shape[0] - 1), np.arange(shape[1])]
+        wanted = inside & (ready & ~boxes.written)[box_after]
+        if not self._options.fill_gaps:
+            wanted &= seen
+        at_place, at_column = np.nonzero(wanted)
+        source = box_at[before[at_place, at_column], at_column]
+        is_seen = seen[at_place, at_column]
+        index = self._frames.at(step[at_place, at_column])
+        xyxy = self._in_picture(way[at_place, at_column], index)
+        if not self._options.smoothing:
+            xyxy[is_seen] = boxes.xyxy[source[is_seen]]
+        rows = Observations(
+            tracklet_id=names[at_column],
+            segment_id=self._frames.segment_id[index],
+            frame=self._frames.frame[index],
+            captured_at_us=self._frames.captured_at_us[index],
+            class_id=boxes.class_id[source],
+            score=np.where(is_seen, boxes.score[source], 0).astype(np.float32),
+            xyxy=xyxy.astype(np.float32),
+            interpolated=~is_seen,
+        )
+        self._note_ends(rows, boxes.track[start][at_column])
+        return rows
+
+    def _measured(self, boxes: Boxes) -> np.ndarray:
+        """Return boxes as measurements (N, 4), a moving camera's in the coordinates of the last frame."""
+        measurement = kalman.from_xyxy(boxes.xyxy)
+        if self._into_last is None:
+            return measurement
+        return steady.moved(measurement, self._into_last[self._frames.at(boxes.step)])
+
+    def _in_picture(self, measurement: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """Return the corners (N, 4) of such measurements in the frames at `index` (N,) of the columns."""
+        if self._into_last is not None:
+            measurement = steady.moved(measurement, steady.inverse(self._into_last[index]))
+        return kalman.to_xyxy(measurement)
+
+    def _note_ends(self, rows: Observations, track: np.ndarray) -> None:
+        """Remember where tracks begin and, so far, end as written; track (N,) is that of each row, in order of time."""
+        foot = box_geometry.bottom_centre(rows.xyxy)
+        order = np.lexsort((rows.captured_at_us, track))
+        first = np.flatnonzero(np.diff(track[order], prepend=-1))
+        last = np.append(first[1:], len(order)) - 1
+        for i, j in zip(order[first].tolist(), order[last].tolist()):
+            self._entry.setdefault(int(track[i]), foot[i])
+            self._exit[int(track[j])] = foot[j]
+
+    def _with_entries(self, finished: Summary) -> Summary:
+        """Give finished tracks the first and last place that were written of them."""
+        tracks = finished.track_id.tolist()
+        return replace(
+            finished,
+            entry_xy=np.stack([self._entry.pop(track) for track in tracks]),
+            exit_xy=np.stack([self._exit.pop(track) for track in tracks]),
+        )
+
+    def _forget(self, alive: np.ndarray) -> None:
+        """Let go of what no later frame needs; `alive` (M,) are the living tracks, tentative ones too."""
+        kept = np.concatenate([alive, self._ended.track_id])
+        here = self._boxes.take(np.isin(self._boxes.track, kept))
+        track, row = np.unique(here.track, return_inverse=True)
+        first_open = np.full(len(track), np.iinfo(np.int64).max)
+        np.minimum.at(first_open, row[~here.written], here.step[~here.written])
+        self._boxes = here.take(here.step >= first_open[row] - CONTEXT_FRAMES)
+        self._settled = self._settled[np.isin(self._settled, kept)]
+        self._frames = self._frames.since(int(self._boxes.step.min(initial=self._step)))
+
+    def _ends(self, tracks: Summary, *, last: bool) -> Ends:
+        """Return the last ends of tracks, or the first ones seen backwards in time."""
+        n_tracks = len(tracks)
+        by_time = np.argsort(self._boxes.step if last else -self._boxes.step, kind="stable")
+        row_of_track = np.argsort(tracks.track_id)
+        place_in_order = np.searchsorted(tracks.track_id[row_of_track], self._boxes.track[by_time])
+        inside = np.minimum(place_in_order, n_tracks - 1)
+        mine = tracks.track_id[row_of_track[inside]] == self._boxes.track[by_time]
+        box, row = by_time[mine], row_of_track[inside[mine]]
+        order = np.argsort(row, kind="stable")
+        box, row = box[order], row[order]
+        count = np.bincount(row, minlength=n_tracks)
+        from_end = np.repeat(np.cumsum(count), count) - 1 - np.arange(len(row))
+        box, row = box[from_end < CONTEXT_FRAMES], row[from_end < CONTEXT_FRAMES]
+        count = np.minimum(count, CONTEXT_FRAMES)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+
+        shape = (int(count.max()), n_tracks)
+        measurement, clock, seen = np.zeros((*shape, 4)), np.zeros(shape), np.zeros(shape, bool)
+        measurement[place, row] = self._measured(self._boxes.take(box))
+        clock[place, row] = self._frames.clock[self._frames.at(self._boxes.step[box])]
+        seen[place, row] = True
+        elapsed = np.where(seen, np.abs(np.diff(clock, axis=0, prepend=clock[:1])), 1)
+        mean, cov = smoothing.last_state(measurement, elapsed, seen)
+        return Ends(clock[count - 1, np.arange(n_tracks)], mean, cov, _groups(tracks), mean_look(tracks.candidates))
+
+    def _clock_of_last(self, tracks: Summary) -> np.ndarray:
+        """Return (T,) float64, the clock of each track's last box."""
+        step = np.zeros(len(tracks), np.int64)
+        order = np.argsort(tracks.track_id)
+        row = np.searchsorted(tracks.track_id[order], self._boxes.track)
+        row = np.minimum(row, len(tracks) - 1)
+        mine = tracks.track_id[order[row]] == self._boxes.track
+        np.maximum.at(step, order[row[mine]], self._boxes.step[mine])
+        return self._frames.clock[self._frames.at(step)]
+
+    def _names(self, living: Summary, track: np.ndarray) -> np.ndarray:
+        """Return (C,) object, the tracklet ids by which `track` (C,) go in the lake: of the first they continue."""
+        name_of: dict[int, str] = {}
+        for part in (living, self._ended, self._before):
+            name_of.update(zip(part.track_id.tolist(), part.tracklet_id.tolist()))
+        return np.array([name_of[one] for one in track.tolist()], object)
+
+
+def _groups(tracks: Summary) -> np.ndarray:
+    """Return (T,) int16, the coarse class group of each track."""
+    return GROUP_OF_CLASS[tracks.class_id]

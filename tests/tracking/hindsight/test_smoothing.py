@@ -1,0 +1,93 @@
+"""The smoother against the posterior worked out with whole matrices, and on ways it must get right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.tracking.hindsight import smoothing
+
+HEIGHT = 100.0
+
+
+def exact_way(values: np.ndarray, elapsed: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return the posterior mean of one coordinate (F,): the joint normal of every state, conditioned on what was seen.
+
+    Written from the model alone: no recursion, no blocks.
+    """
+    n_places = len(values)
+    place_std, speed_std, seen_std = smoothing.POSITION_STD * HEIGHT, HEIGHT / 160, HEIGHT / 20
+    transition = [np.eye(2)]
+    noise = [np.diag([(2 * HEIGHT / 20) ** 2, (10 * HEIGHT / 160) ** 2])]
+    for dt in elapsed[1:]:
+        once = dt * (dt - 1) / 2
+        transition.append(np.array([[1, dt], [0, 1]]))
+        of_place = dt * place_std**2 + once * (2 * dt - 1) / 3 * speed_std**2
+        noise.append(np.array([[of_place, once * speed_std**2], [once * speed_std**2, dt * speed_std**2]]))
+    cov = np.zeros((n_places, n_places, 2, 2))
+    for i in range(n_places):
+        cov[i, i] = noise[i] if i == 0 else transition[i] @ cov[i - 1, i - 1] @ transition[i].T + noise[i]
+        for j in range(i + 1, n_places):
+            cov[i, j] = cov[i, j - 1] @ transition[j].T
+            cov[j, i] = cov[i, j].T
+    place = cov[:, :, 0, 0]
+    there = np.flatnonzero(seen)[1:]  # the first box is where the prior lies
+    prior = np.full(n_places, values[0])
+    gain = place[:, there] @ np.linalg.inv(place[np.ix_(there, there)] + seen_std**2 * np.eye(len(there)))
+    return prior + gain @ (values[there] - prior[there])
+
+
+def boxes_of(values: np.ndarray) -> np.ndarray:
+    """Return measurements (F, C, 4) with these centres x (F, C), all else unchanging."""
+    measurement = np.zeros((*values.shape, 4))
+    measurement[..., 0] = values
+    measurement[..., 1:] = 50.0, 0.4, HEIGHT
+    return measurement
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equals_the_exact_posterior(seed):
+    rng = np.random.default_rng(seed)
+    n_places, n_chains = 30, 4
+    values = np.cumsum(rng.normal(2, 3, (n_places, n_chains)), axis=0)
+    elapsed = rng.choice([1.0, 1.0, 2.0, 0.7, 5.0], (n_places, n_chains))
+    seen = rng.random((n_places, n_chains)) < 0.6
+    seen[0] = seen[-1] = True
+    way = smoothing.smooth(boxes_of(values), elapsed, seen)
+    for chain in range(n_chains):
+        expected = exact_way(values[:, chain], elapsed[:, chain], seen[:, chain])
+        np.testing.assert_allclose(way[:, chain, 0], expected, rtol=1e-8, atol=1e-7)
+    np.testing.assert_allclose(way[..., 1:], np.broadcast_to([50.0, 0.4, HEIGHT], way[..., 1:].shape))
+
+
+def test_one_box_and_no_chain():
+    one = boxes_of(np.array([[3.0]]))
+    np.testing.assert_array_equal(smoothing.smooth(one, np.zeros((1, 1)), np.ones((1, 1), bool)), one)
+    none = smoothing.smooth(np.zeros((0, 0, 4)), np.zeros((0, 0)), np.zeros((0, 0), bool))
+    assert none.shape == (0, 0, 4)
+
+
+def test_a_steady_walk_is_left_where_it_was_and_its_gap_filled_on_the_way():
+    values = 2.0 * np.arange(60)[:, None]
+    seen = np.ones((60, 1), bool)
+    seen[20:45] = False
+    way = smoothing.smooth(boxes_of(values), np.ones((60, 1)), seen)
+    np.testing.assert_allclose(way[5:, 0, 0], values[5:, 0], atol=1.0)  # the filter starts at rest, so not before
+
+
+def test_what_comes_after_a_columns_end_changes_nothing():
+    values = np.cumsum(np.random.default_rng(0).normal(2, 3, (20, 1)), axis=0)
+    seen = np.ones((20, 1), bool)
+    seen[12:] = False
+    long = smoothing.smooth(boxes_of(values), np.ones((20, 1)), seen)
+    short = smoothing.smooth(boxes_of(values[:12]), np.ones((12, 1)), seen[:12])
+    np.testing.assert_allclose(long[:12], short, rtol=1e-12)
+
+
+def test_last_state_is_that_of_the_last_box_seen():
+    values = 2.0 * np.arange(40)[:, None] * np.ones((1, 2))
+    seen = np.ones((40, 2), bool)
+    seen[30:, 1] = False
+    mean, _ = smoothing.last_state(boxes_of(values), np.ones((40, 2)), seen)
+    np.testing.assert_allclose(mean[:, 0], [78, 58], atol=0.5)
+    np.testing.assert_allclose(mean[:, 4], 2, atol=0.1)
