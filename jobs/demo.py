@@ -24,9 +24,9 @@ def demo(out: Path, *, seed: int, duration_s: float, workers: int | None, progre
     """
     fleet_file = _render_once(out, seed, duration_s, progress)
     fleet = config.load(fleet_file)
-    if workers is not None:
-        execution = fleet.execution.model_copy(update={"workers": workers})
-        fleet = fleet.model_copy(update={"execution": execution})
+    # Kept, so that `nightfleet retrack` and the notebook about trackers have something to work on.
+    spread = {"keep_detections": True, **({} if workers is None else {"workers": workers})}
+    fleet = fleet.model_copy(update={"execution": fleet.execution.model_copy(update=spread)})
     summary = nightly.run(fleet, progress=progress)
     truth = out / "truth"
     counts = evaluate.evaluate_counts(truth / "crossings.csv", fleet.lake)

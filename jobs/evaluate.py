@@ -39,7 +39,7 @@ def evaluate_mot(truth: Path, predicted: str | Path, *, min_visibility: float = 
     Returns the combined fields (HOTA, DetA, AssA, MOTA, IDF1, IDSW, ...) and `sequences`: the same by sequence.
     Raises UserError, one sentence, for whatever cannot be read or does not fit together.
     """
-    truths = _mot_truths(Path(truth))
+    truths = read_mot_truths(Path(truth))
     rules = mot.Rules(min_visibility=min_visibility)
     with catalog.connect(str(predicted)) if _is_lake(predicted) else nullcontext() as connection:
         sequences = [
@@ -151,7 +151,7 @@ def _is_lake(location: str | Path) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Truth:
+class MotTruth:
     """One sequence of a truth."""
 
     name: str
@@ -160,7 +160,7 @@ class _Truth:
     info: SequenceInfo | None
 
 
-def _mot_truths(truth: Path) -> list[_Truth]:
+def read_mot_truths(truth: Path) -> list[MotTruth]:
     """Read a gt.txt, or those of every sequence in a folder, sorted by name."""
     if truth.is_file():
         return [_mot_truth(truth)]
@@ -172,19 +172,19 @@ def _mot_truths(truth: Path) -> list[_Truth]:
     return sorted((_mot_truth(path) for path in dict.fromkeys(paths)), key=lambda one: one.name)
 
 
-def _mot_truth(path: Path) -> _Truth:
+def _mot_truth(path: Path) -> MotTruth:
     """Read one gt.txt; the sequence is called by its seqinfo.ini, or else by its folder."""
     folder = path.resolve().parent
     folder = folder.parent if folder.name == "gt" else folder
     info = _info(folder / "seqinfo.ini")
-    return _Truth(folder.name if info is None else info.name, path, read_mot(path), info)
+    return MotTruth(folder.name if info is None else info.name, path, read_mot(path), info)
 
 
 def _info(path: Path) -> SequenceInfo | None:
     return read_seqinfo(path) if path.is_file() else None
 
 
-def _of_files(one: _Truth, truths: list[_Truth], predicted: Path) -> TrackedBoxes:
+def _of_files(one: MotTruth, truths: list[MotTruth], predicted: Path) -> TrackedBoxes:
     """Read the predictions of one sequence from a file or a folder of files."""
     if predicted.is_dir():
         path = predicted / f"{one.name}.txt"
@@ -198,7 +198,7 @@ def _of_files(one: _Truth, truths: list[_Truth], predicted: Path) -> TrackedBoxe
     return read_mot(predicted)
 
 
-def _of_lake(one: _Truth, truths: list[_Truth], connection: Any) -> TrackedBoxes:
+def _of_lake(one: MotTruth, truths: list[MotTruth], connection: Any) -> TrackedBoxes:
     """Read the boxes of the camera called like the sequence, or of the only camera for the only sequence."""
     cameras = lake_tracks.camera_ids(connection)
     camera_id = cameras[0] if len(cameras) == len(truths) == 1 else one.name

@@ -16,6 +16,7 @@ from pipeline.execution.driver import run_schedule
 from pipeline.execution.progress import Progress
 from pipeline.execution.scheduling import Schedule
 from pipeline.execution.shift import quarantine_file
+from pipeline.lake import keeping
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.writer import Lake
 from pipeline.perception.weights import models_digest
@@ -84,13 +85,16 @@ def run(
     shifts = plan_shifts(config, seen, ledger, date)
     lake.write_fleet(config)
     failed_files = _quarantine_files(config, seen, lake, ledger)
-    schedule = Schedule(shifts, ledger, config.execution.attempts)
+    finished = finished_units(config, ledger, lake)
+    schedule = Schedule(shifts, finished, config.execution.attempts)
     progress.begin([unit.segment for shift in shifts for unit in shift.units])
     n_workers = 0
 
     def open_workers() -> tuple:
         nonlocal n_workers
-        workers, n_workers = _open_workers(config, lake, address, len(shifts), progress)
+        todo = [unit for shift in shifts for unit in plan.pending(shift, finished)]
+        preload = not all_kept(config, todo, lake)
+        workers, n_workers = open_workers_of(config, lake, address, len(shifts), progress, preload=preload)
         return workers, n_workers
 
     try:
@@ -106,12 +110,14 @@ def dry_run(config: FleetConfig, *, date: str | None = None, cameras: Sequence[s
     """Return what `run` would do, writing nothing."""
     seen = survey(config, cameras=cameras, date=date)
     seen.refuse_mistakes()
-    ledger = {}
+    ledger, finished = {}, {}
     if Lake.exists(config.lake):
-        ledger = {entry.segment_id: entry for entry in Lake.open(config.lake).ledger()}
+        lake = Lake.open(config.lake)
+        ledger = {entry.segment_id: entry for entry in lake.ledger()}
+        finished = finished_units(config, ledger, lake)
     rows = []
     for shift in plan_shifts(config, seen, ledger, date):
-        todo = plan.pending(shift, ledger)
+        todo = plan.pending(shift, finished)
         rows.append(
             {
                 "camera_id": shift.camera_id,
@@ -136,6 +142,31 @@ def plan_shifts(
         if shift.units:
             shifts.append(shift)
     return shifts
+
+
+def finished_units(config: FleetConfig, ledger: Ledger, lake: Lake) -> Ledger:
+    """Return the units that need not be done again as far as the lake knows: where detections are to be kept, those
+    of which they are."""
+    if not config.execution.keep_detections:
+        return ledger
+    held = keeping.units(lake)
+    return {
+        name: entry for name, entry in ledger.items() if (entry.camera_id, entry.local_date, entry.segment_id) in held
+    }
+
+
+def all_kept(config: FleetConfig, todo: Sequence[plan.Unit], lake: Lake) -> bool:
+    """Tell whether the detections of all these units are kept, so that most likely no model will be needed."""
+    held = keeping.units(lake)
+    places = {(unit.segment.camera_id, unit.segment.local_date, unit.segment.segment_id): unit for unit in todo}
+    if not places.keys() <= held:
+        return False
+    kept = keeping.abouts(lake, places)
+    keys = {
+        place: plan.perception_key(unit, config, config.camera(unit.segment.camera_id))
+        for place, unit in places.items()
+    }
+    return all(place in kept and kept[place].key == key for place, key in keys.items())
 
 
 def _weights_digest(config: FleetConfig, camera: CameraConfig, segment: Segment) -> str:
@@ -165,16 +196,21 @@ def remove_superseded(seen: Survey, lake: Lake) -> None:
             lake.remove_unit(entry.camera_id, entry.local_date, entry.segment_id)
 
 
-def _open_workers(config: FleetConfig, lake: Lake, address: str | None, n_shifts: int, progress: Progress) -> tuple:
-    """Return the workers the configuration asks for, and how many. Imports Ray only where it is used."""
+def open_workers_of(
+    config: FleetConfig, lake: Lake, address: str | None, n_shifts: int, progress: Progress, *, preload: bool
+) -> tuple:
+    """Return the workers the configuration asks for, and how many. Imports Ray only where it is used.
+
+    `preload` says whether some unit is known to need the models.
+    """
     if config.execution.executor == "local":
         from pipeline.execution.local import LocalWorkers
 
-        return LocalWorkers(config, lake, progress.frames_in_flight), 1
+        return LocalWorkers(config, lake, progress.frames_in_flight, preload=preload), 1
     from pipeline.execution import cluster
 
     progress.stage("starting workers")
-    return cluster.open_workers(config, address, n_shifts)
+    return cluster.open_workers(config, address, n_shifts, preload=preload)
 
 
 def _quarantine_files(

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import traceback
@@ -63,6 +64,17 @@ def finished_lake(tiny_town, tmp_path_factory) -> Path:
     fleet = config.load(write_fleet(tiny_town, tmp_path_factory.mktemp("finished")))
     nightly.run(fleet, progress=Silence())
     return Path(fleet.lake)
+
+
+@pytest.fixture(scope="session")
+def kept_lake(tiny_town, tmp_path_factory) -> Path:
+    """A lake of the tiny town with its detections; its footage is gone. Read it, do not write to it."""
+    here = tmp_path_factory.mktemp("kept")
+    town = shutil.copytree(tiny_town, here / "town")
+    done = nightfleet("run", write_fleet(town, here), "--keep-detections", "--json")
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(town)
+    return here / "lake"
 
 
 def lake_digests(lake: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Ray actors pinned to GPUs or CPUs: each loads the models once and processes one segment at a time.
+"""Ray actors pinned to GPUs or CPUs: each loads the models at most once and processes one segment at a time.
 
 Faults are ours to handle, not Ray's: an actor is never restarted by Ray (a restart would run its constructor again and
 lose the call), it is replaced by the schedule, and the unit it was at is assigned anew. Frames never travel: a worker
@@ -17,6 +17,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from pipeline.config import ExecutionConfig, FleetConfig
 from pipeline.errors import NightfleetError, UserError
+from pipeline.execution.models import Models
 from pipeline.execution.plan import Unit
 from pipeline.execution.scheduling import Event, UnitFinished, WorkerDied, WorkerReady
 from pipeline.execution.shift import process_unit
@@ -35,19 +36,17 @@ class SegmentWorker:
 
     def __init__(self, config: FleetConfig, device: str) -> None:
         self._config = config
-        self._device = device
+        self._models = Models(config, device)
         self._frames = 0
 
-    def load(self) -> int:
-        """Load the models and open the lake; returns the process id. Raises WeightsError where weights do not fit."""
-        from pipeline.perception.perception import Perception  # a worker needs the model libraries, the driver does not
+    def load(self, preload: bool) -> int:
+        """Open the lake, and load the models where some unit is known to need them; returns the process id.
 
-        execution = self._config.execution
+        Raises WeightsError where weights do not fit.
+        """
         self._lake = Lake.open(self._config.lake)
-        self._perception = Perception(
-            self._config.models.embedder, device=self._device, threads=execution.threads_per_worker
-        )
-        self._perception.load(self._config.detector_for(camera) for camera in self._config.cameras)
+        if preload:
+            self._models.perception()
         return os.getpid()
 
     def process(self, unit: Unit, state_in_digest: str) -> LedgerEntry:
@@ -57,7 +56,7 @@ class SegmentWorker:
             unit,
             state_in_digest,
             config=self._config,
-            perception=self._perception,
+            perception=self._models.perception,
             lake=self._lake,
             on_frames=self._count,
         )
@@ -71,10 +70,14 @@ class SegmentWorker:
 
 
 class RayWorkers:
-    """Implements `driver.Workers` with Ray actors on the cluster that `connect` joined."""
+    """Implements `driver.Workers` with Ray actors on the cluster that `connect` joined.
 
-    def __init__(self, config: FleetConfig, gpus_per_worker: float, *, owns_cluster: bool) -> None:
+    preload  whether some unit is known to need the models; otherwise an actor loads them once one does
+    """
+
+    def __init__(self, config: FleetConfig, gpus_per_worker: float, *, preload: bool, owns_cluster: bool) -> None:
         execution = config.execution
+        self._preload = preload
         self._owns_cluster = owns_cluster
         self._config = ray.put(config)
         self._device = execution.device if gpus_per_worker > 0 else "cpu"
@@ -95,7 +98,7 @@ class RayWorkers:
         """Start an actor under this number and let it load its models."""
         actor = self._actor_class.remote(self._config, self._device)
         self._actors[worker] = actor
-        self._calls[actor.load.remote()] = (worker, "load")
+        self._calls[actor.load.remote(self._preload)] = (worker, "load")
 
     def assign(self, worker: int, unit: Unit, state_in_digest: str) -> None:
         """Hand a unit to the actor."""
@@ -158,15 +161,16 @@ class RayWorkers:
         return WorkerDied(worker, _first_line(error))
 
 
-def open_workers(config: FleetConfig, address: str | None, n_shifts: int) -> tuple[RayWorkers, int]:
+def open_workers(config: FleetConfig, address: str | None, n_shifts: int, *, preload: bool) -> tuple[RayWorkers, int]:
     """Join the Ray cluster at `address`, or start one on this machine, and return its workers and how many to start.
 
-    Raises UserError where there is no cluster, or no worker fits on it.
+    `preload` says whether some unit is known to need the models. Raises UserError where there is no cluster, or no
+    worker fits on it.
     """
     owns_cluster = connect(config.execution, address)
     try:
         n_workers, gpus_per_worker = fitting_workers(config.execution, n_shifts)
-        return RayWorkers(config, gpus_per_worker, owns_cluster=owns_cluster), n_workers
+        return RayWorkers(config, gpus_per_worker, preload=preload, owns_cluster=owns_cluster), n_workers
     except BaseException:
         if owns_cluster:
             ray.shutdown()

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pipeline.config import FleetConfig
+from pipeline.execution.models import Models
 from pipeline.execution.plan import Unit
 from pipeline.execution.scheduling import Event, UnitFinished, WorkerReady
 from pipeline.execution.shift import process_unit
 from pipeline.lake.writer import Lake
 
-if TYPE_CHECKING:
-    from pipeline.perception.perception import Perception
-
 
 class LocalWorkers:
-    """Implements `driver.Workers` with exactly one worker, number 0. `on_frames` hears of progress inside a segment."""
+    """Implements `driver.Workers` with exactly one worker, number 0.
 
-    def __init__(self, config: FleetConfig, lake: Lake, on_frames: Callable[[dict[int, int]], None]) -> None:
+    on_frames  hears of progress inside a segment
+    preload    whether some unit is known to need the models; otherwise they are loaded once one does
+    """
+
+    def __init__(
+        self, config: FleetConfig, lake: Lake, on_frames: Callable[[dict[int, int]], None], *, preload: bool
+    ) -> None:
         self._config = config
         self._lake = lake
         self._on_frames = on_frames
-        self._perception: Perception | None = None
+        self._preload = preload
+        self._models = Models(config, config.execution.device)
         self._events: list[Event] = []
         self._assigned: tuple[int, Unit, str] | None = None
 
     def start(self, worker: int) -> None:
-        """Load the models. Raises WeightsError where they cannot be."""
-        from pipeline.perception.perception import Perception  # only where there is work to do
-
-        execution = self._config.execution
-        self._perception = Perception(
-            self._config.models.embedder, device=execution.device, threads=execution.threads_per_worker
-        )
-        self._perception.load(self._config.detector_for(camera) for camera in self._config.cameras)
+        """Load the models where they are needed. Raises WeightsError where they cannot be."""
+        if self._preload:
+            self._models.perception()
         self._events.append(WorkerReady(worker))
 
     def assign(self, worker: int, unit: Unit, state_in_digest: str) -> None:
@@ -50,7 +49,7 @@ class LocalWorkers:
                 unit,
                 state_in_digest,
                 config=self._config,
-                perception=self._perception,
+                perception=self._models.perception,
                 lake=self._lake,
                 on_frames=lambda n_frames: self._on_frames({worker: n_frames}),
             )
@@ -64,4 +63,4 @@ class LocalWorkers:
 
     def close(self) -> None:
         """Let go of the models."""
-        self._perception = None
+        self._models.release()

@@ -48,8 +48,20 @@ def config_digest(config: FleetConfig, camera: CameraConfig) -> str:
 
     Lines and zones are not in it: they are applied when the lake is asked, so moving a line redoes nothing.
     """
+    return digest(config.detector_for(camera), config.models.embedder, config.tracker, _shape(camera))
+
+
+def perception_key(unit: Unit, config: FleetConfig, camera: CameraConfig) -> str:
+    """Digest of all that a unit's detections depend on, but for the frames that the segment before took from it."""
+    segment, models = unit.segment, (config.detector_for(camera), config.models.embedder)
+    return digest(*models, _shape(camera), [segment.fingerprint, segment.started_at_us, unit.weights_digest])
+
+
+def _shape(camera: CameraConfig) -> list:
+    """Return what of a camera's section shapes its frames and where they lie."""
     clock = [camera.clock_offset_s, camera.target_fps, camera.image_fps]
-    return digest(config.detector_for(camera), config.models.embedder, config.tracker, [*clock, camera.homography])
+    motion = ["moving"] if camera.moving else []  # left out where False, so that older digests stay valid
+    return [*clock, camera.homography, *motion]
 
 
 def plan_shift(
@@ -95,10 +107,14 @@ def plan_shift(
 
 def hands_over(before: Segment, after: Segment, config: FleetConfig, camera: CameraConfig) -> bool:
     """Tell whether a track may live on from one segment into the next."""
-    rate_fps = min(before.fps, camera.target_fps) if camera.target_fps else before.fps
-    longest_us = config.tracker.max_age_frames / rate_fps * 1e6
+    longest_us = config.tracker.max_age_frames / frame_rate_fps(before, camera) * 1e6
     same_picture = (before.width_px, before.height_px) == (after.width_px, after.height_px)
     return same_picture and after.started_at_us - before.ended_at_us <= longest_us
+
+
+def frame_rate_fps(segment: Segment, camera: CameraConfig) -> float:
+    """Return the mean rate at which a segment's frames are processed."""
+    return min(segment.fps, camera.target_fps) if camera.target_fps else segment.fps
 
 
 def pending(shift: Shift, ledger: Mapping[str, LedgerEntry]) -> tuple[Unit, ...]:

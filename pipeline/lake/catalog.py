@@ -17,14 +17,14 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.errors import UserError
-from pipeline.lake import ledger, schema, tables
+from pipeline.lake import keeping, ledger, schema, tables
 from pipeline.lake.storage import RemoteStorage
 from pipeline.lake.writer import Lake, unit_location
 
 Connection = duckdb.DuckDBPyConnection
 """What `connect` gives; reports name the type by this."""
 
-FILE_VIEWS = ("observations", "tracklets", "embeddings", "identities")
+FILE_VIEWS = ("observations", "tracklets", "embeddings", "detections", "frames", "identities")
 """Views over Parquet files, one .sql each with `$files` for their list."""
 
 VIEWS = (
@@ -107,6 +107,10 @@ def _load_tables(connection: Connection, lake: Lake) -> None:
         name: [unit_location(lake, name, entry) for entry in entries if getattr(entry, name) > 0]
         for name in schema.PER_SEGMENT
     }
+    held = keeping.units(lake)
+    kept = [entry for entry in entries if (entry.camera_id, entry.local_date, entry.segment_id) in held]
+    for name in schema.KEPT:
+        files[name] = [unit_location(lake, name, entry) for entry in kept if getattr(entry, name) > 0]
     files["identities"] = [lake.storage.location(path) for path in lake.storage.files("identities", ".parquet")]
     for name in FILE_VIEWS:
         if files[name]:
@@ -125,7 +129,10 @@ def _with_partition(entries: list[ledger.LedgerEntry]) -> pa.Table:
 def _empty(name: str) -> pa.Table:
     """Return a file view's columns without rows."""
     table = schema.TABLES[name].empty_table()
-    if name in schema.PER_SEGMENT:
+    if name == "detections":  # DuckDB takes no half floats from Arrow; out of Parquet it makes floats of them
+        at = table.schema.get_field_index("embedding")
+        table = table.set_column(at, "embedding", table["embedding"].cast(schema.VECTOR))
+    if name in (*schema.PER_SEGMENT, *schema.KEPT):
         table = table.append_column("camera", pa.array([], pa.string()))
     return table.append_column("date", pa.array([], pa.date32()))
 

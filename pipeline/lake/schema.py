@@ -11,6 +11,8 @@ SCHEMA_VERSION = 1
 
 INSTANT = pa.timestamp("us", tz="UTC")
 VECTOR = pa.list_(pa.float32(), EMBEDDING_DIM)
+HALF_VECTOR = pa.list_(pa.float16(), EMBEDDING_DIM)
+WARP = pa.list_(pa.float64(), 6)
 
 
 def _field(name: str, type_: pa.DataType, about: str, unit: str = "", nullable: bool = False) -> pa.Field:
@@ -70,6 +72,40 @@ EMBEDDINGS = _table(
         _field("frame", pa.int32(), "index of that frame in its file, from 0"),
         _field("quality", pa.float32(), "higher is better", "0 to 1"),
         _field("embedding", VECTOR, "appearance", "unit length"),
+    ],
+)
+
+DETECTIONS = _table(
+    "detections",
+    [
+        _field("camera_id", pa.string(), "camera"),
+        _field("segment_id", pa.string(), "video file the frame lies in"),
+        _field("captured_at", INSTANT, "presentation instant of the frame", "microseconds since 1970 UTC"),
+        _field("frame", pa.int32(), "index of the frame in its file, from 0"),
+        _field("class", pa.string(), "COCO class"),
+        _field("score", pa.float32(), "detector's confidence", "0 to 1"),
+        _field("x1", pa.float32(), "left edge", "pixels"),
+        _field("y1", pa.float32(), "top edge", "pixels"),
+        _field("x2", pa.float32(), "right edge", "pixels"),
+        _field("y2", pa.float32(), "bottom edge", "pixels"),
+        _field("embedding", HALF_VECTOR, "appearance", "unit length, or zeros where it is unknown"),
+    ],
+)
+
+FRAMES = _table(
+    "frames",
+    [
+        _field("camera_id", pa.string(), "camera"),
+        _field("segment_id", pa.string(), "video file the frame lies in"),
+        _field("captured_at", INSTANT, "presentation instant", "microseconds since 1970 UTC"),
+        _field("frame", pa.int32(), "index of the frame in its file, from 0"),
+        _field(
+            "camera_warp",
+            WARP,
+            "2x3 row by row, from the frame before to this one; null where the camera stands still",
+            "pixels",
+            nullable=True,
+        ),
     ],
 )
 
@@ -167,6 +203,8 @@ TABLES: dict[str, pa.Schema] = {
     "observations": OBSERVATIONS,
     "tracklets": TRACKLETS,
     "embeddings": EMBEDDINGS,
+    "detections": DETECTIONS,
+    "frames": FRAMES,
     "identities": IDENTITIES,
     "cameras": CAMERAS,
     "lines": LINES,
@@ -177,3 +215,6 @@ TABLES: dict[str, pa.Schema] = {
 
 PER_SEGMENT = ("observations", "tracklets", "embeddings")
 """Tables with one file per segment under `date=.../camera=.../`; the ledger has one too, written last."""
+
+KEPT = ("detections", "frames")
+"""Tables with such files only where a run was told to keep detections; a segment's `frames` are written last."""

@@ -8,9 +8,11 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import LakeError
 from pipeline.lake import schema
-from pipeline.types import COCO_CLASSES, EMBEDDING_DIM, Exemplars, Observations, Tracklets
+from pipeline.lake.kept import About, KeptDetections
+from pipeline.types import COCO_CLASSES, EMBEDDING_DIM, Detections, Exemplars, Observations, Tracklets
 
 _CLASS_ID = {name: class_id for class_id, name in enumerate(COCO_CLASSES)}
+_ABOUT = b"nightfleet.kept"
 _ROWS_PER_GROUP = 122_880
 """DuckDB's own row group, the unit in which it spreads a scan over threads."""
 
@@ -71,6 +73,44 @@ def embeddings_table(camera_id: str, rows: Exemplars) -> pa.Table:
             "embedding": rows.embedding,
         },
     )
+
+
+def detections_table(kept: KeptDetections) -> pa.Table:
+    """Return a segment's N kept detections as a table of schema.DETECTIONS, in their order."""
+    found, n_rows = kept.detections, len(kept.detections)
+    return _table(
+        schema.DETECTIONS,
+        {
+            "camera_id": _constant(kept.about.segment.camera_id, n_rows),
+            "segment_id": _constant(kept.about.segment.segment_id, n_rows),
+            "captured_at": np.repeat(kept.captured_at_us, kept.n_detections),
+            "frame": np.repeat(kept.frame, kept.n_detections),
+            "class": _class_names(found.class_id),
+            "score": found.score,
+            "x1": found.xyxy[:, 0],
+            "y1": found.xyxy[:, 1],
+            "x2": found.xyxy[:, 2],
+            "y2": found.xyxy[:, 3],
+            "embedding": kept.embedding,
+        },
+    )
+
+
+def frames_table(kept: KeptDetections) -> pa.Table:
+    """Return a segment's F frames as a table of schema.FRAMES, what they were made from in its metadata."""
+    flat = pa.array(kept.camera_warp.reshape(-1), pa.float64())
+    still = np.isnan(kept.camera_warp).any(axis=(1, 2))
+    table = _table(
+        schema.FRAMES,
+        {
+            "camera_id": _constant(kept.about.segment.camera_id, len(kept)),
+            "segment_id": _constant(kept.about.segment.segment_id, len(kept)),
+            "captured_at": kept.captured_at_us,
+            "frame": kept.frame,
+            "camera_warp": pa.FixedSizeListArray.from_arrays(flat, type=schema.WARP, mask=pa.array(still)),
+        },
+    )
+    return table.replace_schema_metadata({**schema.FRAMES.metadata, _ABOUT: kept.about.to_json().encode()})
 
 
 def identities_table(tracklet_id: np.ndarray, identity_id: np.ndarray, confidence: np.ndarray, run_id: str) -> pa.Table:
@@ -134,11 +174,45 @@ def to_exemplars(table: pa.Table) -> Exemplars:
     )
 
 
+def to_kept(frames: pa.Table, detections: pa.Table, origin: str) -> KeptDetections:
+    """Return tables of schema.FRAMES and schema.DETECTIONS of one segment as a struct; `origin` names it in a message.
+
+    Raises LakeError where a detection's frame is missing.
+    """
+    captured_at_us, seen_at_us = _instants(frames["captured_at"]), _instants(detections["captured_at"])
+    first = np.searchsorted(seen_at_us, captured_at_us, side="left")
+    last = np.searchsorted(seen_at_us, captured_at_us, side="right")
+    if (last - first).sum() != len(seen_at_us):
+        raise LakeError(f"{origin}: the kept detections do not fit their frames; remove both files and run again")
+    warp = frames["camera_warp"].combine_chunks()
+    camera_warp = np.full((len(warp), 6), np.nan)
+    camera_warp[warp.is_valid().to_numpy(zero_copy_only=False)] = warp.flatten().to_numpy().reshape(-1, 6)
+    return KeptDetections(
+        about=kept_about(frames.schema, origin),
+        frame=_numbers(frames["frame"], np.int32),
+        captured_at_us=captured_at_us,
+        camera_warp=camera_warp.reshape(-1, 2, 3),
+        n_detections=last - first,
+        detections=Detections(
+            _pairs(detections, ("x1", "y1", "x2", "y2")),
+            _numbers(detections["score"], np.float32),
+            _class_ids(detections["class"]),
+        ),
+        embedding=detections["embedding"].combine_chunks().flatten().to_numpy().reshape(-1, EMBEDDING_DIM),
+    )
+
+
+def kept_about(frames: pa.Schema, origin: str) -> About:
+    """Return what kept detections were made from, out of the metadata of their frames. Raises LakeError."""
+    return About.from_json((frames.metadata or {}).get(_ABOUT, b"").decode(), origin)
+
+
 def to_parquet(table: pa.Table) -> bytes:
     """Return a table as a Parquet file: equal tables, equal bytes.
 
     Encodings by type (measured: half the size and a quarter of the time of the defaults): text as dictionary, whole
-    numbers and instants as deltas, floats as byte streams, since hardly any two are equal.
+    numbers and instants as deltas, floats as byte streams, since hardly any two are equal. Half floats are plain:
+    split into bytes they take 217 bytes a vector instead of 235, but DuckDB 2.0 could not read them.
     """
     text, encodings = [], {}
     for field in table.schema:
@@ -148,7 +222,7 @@ def to_parquet(table: pa.Table) -> bytes:
             encodings[field.name] = "DELTA_BINARY_PACKED"
         elif pa.types.is_floating(field.type):
             encodings[field.name] = "BYTE_STREAM_SPLIT"
-        elif hasattr(field.type, "value_type") and pa.types.is_floating(field.type.value_type):
+        elif hasattr(field.type, "value_type") and field.type.value_type in (pa.float32(), pa.float64()):
             encodings[f"{field.name}.list.element"] = "BYTE_STREAM_SPLIT"
     sink = pa.BufferOutputStream()
     pq.write_table(
@@ -170,6 +244,14 @@ def to_plain_parquet(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
+def schema_from_parquet(content: bytes, origin: str) -> pa.Schema:
+    """Return the schema of the table in a Parquet file, its metadata included. Raises LakeError where it is damaged."""
+    try:
+        return pq.read_schema(pa.BufferReader(content))
+    except (pa.ArrowInvalid, OSError) as error:
+        raise LakeError(f"{origin}: not a whole Parquet file ({error}); remove it and run again") from None
+
+
 def from_parquet(content: bytes, origin: str) -> pa.Table:
     """Return the table in a Parquet file; `origin` names it in a message. Raises LakeError where it is damaged."""
     try:
@@ -182,8 +264,11 @@ def _table(table_schema: pa.Schema, columns: dict[str, object]) -> pa.Table:
     arrays = []
     for field in table_schema:
         values = columns[field.name]
-        if field.type == schema.VECTOR:
-            flat = pa.array(np.ascontiguousarray(values, np.float32).reshape(-1), pa.float32())
+        if isinstance(values, pa.Array):
+            arrays.append(values)
+        elif field.type in (schema.VECTOR, schema.HALF_VECTOR):
+            number = field.type.value_type
+            flat = pa.array(np.ascontiguousarray(values, number.to_pandas_dtype()).reshape(-1), number)
             arrays.append(pa.FixedSizeListArray.from_arrays(flat, type=field.type))
         else:
             arrays.append(pa.array(values, field.type))
@@ -199,7 +284,9 @@ def _class_names(class_id: np.ndarray) -> np.ndarray:
 
 
 def _class_ids(column: pa.ChunkedArray) -> np.ndarray:
-    return np.array([_CLASS_ID[name] for name in column.to_pylist()], dtype=np.int16)
+    coded = column.combine_chunks().dictionary_encode()
+    known = np.array([_CLASS_ID[name] for name in coded.dictionary.to_pylist()], dtype=np.int16)
+    return known[coded.indices.to_numpy()]
 
 
 def _strings(column: pa.ChunkedArray) -> np.ndarray:

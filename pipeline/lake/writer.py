@@ -28,7 +28,7 @@ CONFIG = "_fleet.json"
 
 _FORMAT = "nightfleet-lake"
 _LEDGER_PATH = re.compile(r"ledger/date=([^/]+)/camera=[^/]+/[^/]+\.parquet")
-_READERS = 8
+READERS = 8
 """Files read at once: small files are all waiting, on a disk as on an object store."""
 
 
@@ -105,9 +105,9 @@ class Lake:
             "tracklets": tables.to_parquet(tables.tracklets_table(camera_id, segment_id, tracklets)),
             "embeddings": tables.to_parquet(tables.embeddings_table(camera_id, exemplars)),
         }
-        self._withdraw(camera_id, local_date, segment_id)
+        self.withdraw(camera_id, local_date, segment_id)
         for table, content in contents.items():
-            self.storage.write(_unit_path(table, local_date, camera_id, segment_id), content)
+            self.storage.write(unit_path(table, local_date, camera_id, segment_id), content)
         if state_out is None:
             self.storage.remove(_state_path(camera_id, segment_id))
         else:
@@ -131,33 +131,42 @@ class Lake:
         return entry
 
     def remove_unit(self, camera_id: str, local_date: str, segment_id: str) -> None:
-        """Remove all of a unit: its ledger entry first, then rows and state."""
-        self._withdraw(camera_id, local_date, segment_id)
-        for table in schema.PER_SEGMENT:
-            self.storage.remove(_unit_path(table, local_date, camera_id, segment_id))
+        """Remove all of a unit: its ledger entry first, then rows, state and kept detections."""
+        self.withdraw(camera_id, local_date, segment_id)
+        for table in (*schema.PER_SEGMENT, *schema.KEPT):
+            self.storage.remove(unit_path(table, local_date, camera_id, segment_id))
         self.storage.remove(_state_path(camera_id, segment_id))
+        self.storage.remove(_motion_path(camera_id, segment_id))
 
     def state(self, camera_id: str, segment_id: str) -> bytes | None:
         """Return the tracker's state after a unit, or None where none was kept."""
         return self.storage.read(_state_path(camera_id, segment_id))
 
+    def write_motion(self, camera_id: str, segment_id: str, motion: bytes) -> None:
+        """Keep where a moving camera's picture had come to at the end of a segment, for the segment after it."""
+        self.storage.write(_motion_path(camera_id, segment_id), motion)
+
+    def motion(self, camera_id: str, segment_id: str) -> bytes | None:
+        """Return what `write_motion` kept of a segment, or None."""
+        return self.storage.read(_motion_path(camera_id, segment_id))
+
     def ledger(self) -> list[LedgerEntry]:
         """Return every entry, by camera and start (see ledger.from_table)."""
         return self._entries(self.storage.files("ledger", ".parquet"))
 
-    def _withdraw(self, camera_id: str, local_date: str, segment_id: str) -> None:
-        """Remove the unit's ledger entry, and all it has in a neighbouring date.
+    def withdraw(self, camera_id: str, local_date: str, segment_id: str) -> None:
+        """Remove the unit's ledger entry, so that nobody sees its rows, and all it has in a neighbouring date.
 
         A segment's id holds its start in UTC, so a changed time zone moves it by one date at most.
         """
         day = date.fromisoformat(local_date)
-        self.storage.remove(_unit_path("ledger", local_date, camera_id, segment_id))
+        self.storage.remove(unit_path("ledger", local_date, camera_id, segment_id))
         for neighbour in (day - timedelta(days=1), day + timedelta(days=1)):
-            for table in ("ledger", *schema.PER_SEGMENT):
-                self.storage.remove(_unit_path(table, neighbour.isoformat(), camera_id, segment_id))
+            for table in ("ledger", *schema.PER_SEGMENT, *schema.KEPT):
+                self.storage.remove(unit_path(table, neighbour.isoformat(), camera_id, segment_id))
 
     def _enter(self, entry: LedgerEntry) -> None:
-        path = _unit_path("ledger", entry.local_date, entry.camera_id, entry.segment_id)
+        path = unit_path("ledger", entry.local_date, entry.camera_id, entry.segment_id)
         self.storage.write(path, tables.to_plain_parquet(ledger.to_table([entry])))
 
     def _entries(self, paths: list[str]) -> list[LedgerEntry]:
@@ -222,7 +231,7 @@ class Lake:
         """Read one date of a per-segment table, those units only that are entered."""
         entered = self._entries(self.storage.files(f"ledger/date={local_date}", ".parquet"))
         paths = [
-            _unit_path(name, local_date, entry.camera_id, entry.segment_id)
+            unit_path(name, local_date, entry.camera_id, entry.segment_id)
             for entry in entered
             if getattr(entry, name) > 0
         ]
@@ -239,7 +248,7 @@ class Lake:
         self, paths: Sequence[str], on_missing: Callable[[str], None] = lambda path: None
     ) -> list[tuple[str, pa.Table]]:
         """Read files side by side, in the order given; one that vanished is left out after `on_missing`."""
-        with ThreadPoolExecutor(_READERS) as pool:
+        with ThreadPoolExecutor(READERS) as pool:
             contents = list(pool.map(self.storage.read, paths))
         found = []
         # Parsed one after another: a small file's parse holds the interpreter, and threads would only fight for it.
@@ -253,15 +262,20 @@ class Lake:
 
 def unit_location(lake: Lake, table: str, entry: LedgerEntry) -> str:
     """Return the full path or URL of a unit's file of one table."""
-    return lake.storage.location(_unit_path(table, entry.local_date, entry.camera_id, entry.segment_id))
+    return lake.storage.location(unit_path(table, entry.local_date, entry.camera_id, entry.segment_id))
 
 
-def _unit_path(table: str, local_date: str, camera_id: str, segment_id: str) -> str:
+def unit_path(table: str, local_date: str, camera_id: str, segment_id: str) -> str:
+    """Return the path below the lake of a unit's file of one table."""
     return f"{table}/date={local_date}/camera={camera_id}/{segment_id}.parquet"
 
 
 def _state_path(camera_id: str, segment_id: str) -> str:
     return f"_state/camera={camera_id}/{segment_id}.state"
+
+
+def _motion_path(camera_id: str, segment_id: str) -> str:
+    return f"_state/camera={camera_id}/{segment_id}.motion"
 
 
 def _identities_path(local_date: str) -> str:

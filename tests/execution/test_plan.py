@@ -85,6 +85,26 @@ def test_the_key_names_everything_a_unit_depends_on():
     assert len(keys) == 2 + len(others)
 
 
+def test_the_perception_key_knows_the_models_and_nothing_of_the_tracker():
+    def key(of: plan.Unit, **fleet) -> str:
+        raw = {"cameras": [{"id": "gate", "footage": "x", **fleet.pop("camera", {})}], **fleet}
+        parsed = config.parse(raw, origin="test", folder=Path("/"))
+        return plan.perception_key(of, parsed, parsed.cameras[0])
+
+    one = unit(segment())
+    assert key(one) == key(one, tracker={"preset": "sort"}, execution={"keep_detections": True})
+    assert key(one) == key(unit(segment(url="/moved/elsewhere.mp4"), inherits_from="gate-9", closes=False))
+    others = [
+        key(one, models={"detector": {"score_threshold": 0.1}}),
+        key(one, camera={"target_fps": 5}),
+        key(one, camera={"moving": True}),
+        key(unit(segment(fingerprint="other"))),
+        key(unit(segment(started_at_us=segment().started_at_us + MINUTE_US))),
+        key(plan.Unit(segment(), None, True, config_digest="c", weights_digest="other")),
+    ]
+    assert len({key(one), *others}) == 1 + len(others)
+
+
 def test_moving_a_line_redoes_nothing_and_another_tracker_everything():
     def digest(**fleet) -> str:
         raw = {"cameras": [{"id": "gate", "footage": "x", **fleet.pop("camera", {})}], **fleet}
@@ -96,3 +116,5 @@ def test_moving_a_line_redoes_nothing_and_another_tracker_everything():
     assert digest(execution={"workers": 7, "batch_size": 2}) == digest()
     assert digest(tracker={"n_init": 4}) != digest()
     assert digest(camera={"target_fps": 5}) != digest()
+    assert digest(camera={"moving": True}) != digest()
+    assert digest(camera={"moving": False}) == digest()
