@@ -19,6 +19,7 @@ COMMANDS = [
     ["init"],
     ["check"],
     ["run"],
+    ["retrack"],
     ["status"],
     ["report", "traffic"],
     ["sql"],
