@@ -169,12 +169,18 @@ class TrackerConfig(Section):
         1, ge=1, description="a confirmed track unseen for longer is not matched by IoU (Deep SORT 1, SORT its max age)"
     )
     high_score: Share = Field(
-        0.0, description="boxes scored below only continue tracks that nothing else does (ByteTrack's second matching)"
+        0.6, description="boxes scored below only continue tracks that nothing else does (ByteTrack's second matching)"
     )
     low_iou_distance: Share = Field(0.5, description="greatest 1 - IoU in that second matching")
     start_score: Share = Field(0.0, description="boxes scored below start no track")
     score_weighted_noise: bool = Field(
         False, description="trust a box the more the higher its score: measurement noise times 1 - score (NSA Kalman)"
+    )
+    motion_fps: float = Field(
+        10.0,
+        ge=0,
+        description="footage with fewer frames a second gets, in proportion, more random change of speed from "
+        "frame to frame; 0: none does, as published",
     )
     max_age_frames: int = Field(30, ge=1, description="frames a confirmed track survives unseen")
     n_init: int = Field(3, ge=1, description="consecutive matches that confirm a track")

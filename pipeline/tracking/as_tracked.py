@@ -30,6 +30,7 @@ class AsTracked:
         segment_id: str,
         elapsed_frames: float,
         camera_warp: np.ndarray | None,
+        speed_noise: float,
     ) -> None:
         """Write this frame's boxes of confirmed tracks, and those held back of tracks just confirmed."""
         if len(ended):

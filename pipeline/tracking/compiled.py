@@ -47,6 +47,7 @@ def advance(
     config: TrackerConfig,
     *,
     camera_warp: np.ndarray | None = None,
+    speed_noise: float = 1.0,
 ) -> tuple[TrackerState, Tracks]:
     """Advance the tracks by a frame: deep_sort.advance, and always compiled."""
     state = deep_sort.checked(state, detections, embedding, elapsed_frames, config)
@@ -55,7 +56,7 @@ def advance(
         mean, cov = kalman.warp(mean, cov, camera_warp)
     arrays = (*_columns(state, mean, cov), detections.xyxy, detections.score, detections.class_id, embedding)
     elapsed = float(elapsed_frames)
-    rest = (elapsed, *kalman.sums_of_steps(elapsed), _options(config))
+    rest = (elapsed, *kalman.sums_of_steps(elapsed), float(speed_noise), _options(config))
     try:
         found = _core()(*arrays, *rest)
     except TypeError:  # the core takes only arrays that are contiguous and may be written into, and float32 embeddings
@@ -140,7 +141,7 @@ def _core() -> Callable | None:
         arguments = (
             *_columns(state, state.mean, state.cov),
             *(frame.xyxy, frame.score, frame.class_id, np.zeros((0, EMBEDDING_DIM), np.float32)),
-            *(1.0, 0.0, 0.0, _options(config)),
+            *(1.0, 0.0, 0.0, 1.0, _options(config)),
         )
         try:
             return compiled_for(arguments, _digest(), on_disk=True)

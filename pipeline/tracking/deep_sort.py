@@ -117,6 +117,7 @@ def advance(
     config: TrackerConfig,
     *,
     camera_warp: np.ndarray | None = None,
+    speed_noise: float = 1.0,
 ) -> tuple[TrackerState, Tracks]:
     """Advance the tracks by one processed frame. Returns the next state and the tracks alive in it.
 
@@ -125,7 +126,8 @@ def advance(
     footage: 1 in gapless footage, more where frames were lost or left out, not always whole where the rate varies.
     Tracks age and are predicted by as much; frames nobody looked at are no misses, so tentative tracks survive them.
     More than `max_age_frames` ends every track before new ones start. `camera_warp` (2, 3) takes picture coordinates of
-    the frame before to this one's; without it the camera stands still.
+    the frame before to this one's; without it the camera stands still. `speed_noise` multiplies how much speeds change
+    at random in a frame: more where frames are far apart.
 
     A detection without a finite score, embedding and box of positive width and height cannot be tracked: no track
     refers to it. Boxes may reach beyond the picture. Detections that no track takes start tracks, ids in their order.
@@ -134,7 +136,9 @@ def advance(
 
     Raises ValueError where `embedding` does not fit the detections, or `elapsed_frames` is not above 0.
     """
-    return _quickest()(state, detections, embedding, elapsed_frames, config, camera_warp=camera_warp)
+    return _quickest()(
+        state, detections, embedding, elapsed_frames, config, camera_warp=camera_warp, speed_noise=speed_noise
+    )
 
 
 @cache
@@ -153,11 +157,12 @@ def advance_numpy(
     config: TrackerConfig,
     *,
     camera_warp: np.ndarray | None = None,
+    speed_noise: float = 1.0,
 ) -> tuple[TrackerState, Tracks]:
     """Advance the tracks by one processed frame, as `advance` says: the twin that needs no compiler."""
     state = checked(state, detections, embedding, elapsed_frames, config)
     found = _trackable(detections, embedding)
-    predicted = _predict(state, elapsed_frames, camera_warp)
+    predicted = _predict(state, elapsed_frames, camera_warp, speed_noise)
     track, box = _associate(predicted, found, elapsed_frames, config)
     updated = _update(predicted, track, found, box, config)
 
@@ -168,7 +173,7 @@ def advance_numpy(
     starts = (found.score >= config.high_score) & (found.score >= config.start_score)
     starts[box] = False
     fresh = np.flatnonzero(starts)
-    following = _start(updated if not dead.any() else updated.take(~dead), found, fresh, config)
+    following = _start(updated if not dead.any() else updated.take(~dead), found, fresh, config, speed_noise)
     detection_index = np.concatenate([box_of_track[~dead], found.row[fresh]])
     return following, _tracks(following, detection_index)
 
@@ -218,12 +223,14 @@ def _trackable(detections: Detections, embedding: np.ndarray) -> _Boxes:
     )
 
 
-def _predict(state: TrackerState, elapsed_frames: float, camera_warp: np.ndarray | None) -> TrackerState:
+def _predict(
+    state: TrackerState, elapsed_frames: float, camera_warp: np.ndarray | None, speed_noise: float
+) -> TrackerState:
     """Carry the tracks to the present frame: first as the camera moved, then as they did."""
     mean, cov = state.mean, state.cov
     if camera_warp is not None:
         mean, cov = kalman.warp(mean, cov, camera_warp)
-    mean, cov = kalman.predict(mean, cov, elapsed_frames)
+    mean, cov = kalman.predict(mean, cov, elapsed_frames, speed_noise=speed_noise)
     return replace(state, mean=mean, cov=cov, time_since_update=state.time_since_update + elapsed_frames)
 
 
@@ -338,12 +345,14 @@ def _remember(gallery: Gallery, track: np.ndarray, feature: np.ndarray, config: 
     return gallery.append(track, feature)
 
 
-def _start(state: TrackerState, found: _Boxes, fresh: np.ndarray, config: TrackerConfig) -> TrackerState:
+def _start(
+    state: TrackerState, found: _Boxes, fresh: np.ndarray, config: TrackerConfig, speed_noise: float
+) -> TrackerState:
     """Start a track for each of the boxes `fresh`, after the present ones."""
     n_new = len(fresh)
     if n_new == 0:
         return state
-    mean, cov = kalman.initiate(found.measurement[fresh])
+    mean, cov = kalman.initiate(found.measurement[fresh], speed_noise)
     class_score = np.full((n_new, len(COCO_CLASSES)), NEVER_SEEN)
     class_score[np.arange(n_new), found.class_id[fresh]] = found.score[fresh]
     return TrackerState(

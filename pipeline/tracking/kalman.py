@@ -45,22 +45,31 @@ def to_xyxy(mean: np.ndarray) -> np.ndarray:
     return np.concatenate([mean[:, :2] - half, mean[:, :2] + half], axis=1)
 
 
-def initiate(measurement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Start N tracks at rest from measurements (N, 4). Returns mean (N, 8) and cov (N, 4, 3)."""
+def initiate(measurement: np.ndarray, speed_noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Start N tracks at rest from measurements (N, 4). Returns mean (N, 8) and cov (N, 4, 3).
+
+    `speed_noise` multiplies how fast they may be.
+    """
     height = measurement[:, _HEIGHT]
     mean = np.concatenate([measurement, np.zeros_like(measurement)], axis=1)
     cov = np.zeros((len(measurement), 4, 3))
     cov[:, :, 0] = _variance(_BIRTH_POSITION * _POSITION_STD * height, _ASPECT_STD)
-    cov[:, :, 2] = _variance(_BIRTH_VELOCITY * _VELOCITY_STD * height, _ASPECT_VELOCITY_STD)
+    cov[:, :, 2] = _variance(_BIRTH_VELOCITY * _VELOCITY_STD * speed_noise * height, _ASPECT_VELOCITY_STD)
     return mean, cov
 
 
 def predict(
-    mean: np.ndarray, cov: np.ndarray, elapsed: float | np.ndarray = 1.0, *, position_std: float = _POSITION_STD
+    mean: np.ndarray,
+    cov: np.ndarray,
+    elapsed: float | np.ndarray = 1.0,
+    *,
+    speed_noise: float = 1.0,
+    position_std: float = _POSITION_STD,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Advance N states by `elapsed` frames, above 0, not only whole ones. mean (N, 8), cov (N, 4, 3); same shapes out.
 
-    `elapsed` is one number or (N, 1). `position_std` is the random motion of a place in a frame, a share of the height.
+    `elapsed` is one number or (N, 1). `speed_noise` multiplies the random change of speed in a frame; `position_std` is
+    the random motion of a place in a frame, a share of the height.
     For a whole number n this is n single steps in one: F^n P F^n' plus the sum of F^k Q F^k' for k < n, a polynomial
     in n that serves for any time between. The noise is that of the height before the step, as in the reference.
     """
@@ -69,7 +78,7 @@ def predict(
     ahead[:, :4] += elapsed * mean[:, 4:]
     value, mixed, velocity = cov[:, :, 0], cov[:, :, 1], cov[:, :, 2]
     noise = _variance(position_std * height, _ASPECT_STD)
-    velocity_noise = _variance(_VELOCITY_STD * height, _ASPECT_VELOCITY_STD)
+    velocity_noise = _variance(_VELOCITY_STD * speed_noise * height, _ASPECT_VELOCITY_STD)
     once, twice = sums_of_steps(elapsed)
     spread = np.empty_like(cov)
     spread[:, :, 0] = (

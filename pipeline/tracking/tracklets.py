@@ -71,8 +71,15 @@ class CameraTracking:
         where they do not.
         """
         elapsed_frames = self._elapsed_frames(captured_at_us, frame_interval_us)
+        speed_noise = max(1.0, frame_interval_us / 1e6 * self._config.motion_fps)
         tracker, tracks = advance(
-            self._tracker, detections, embedding, elapsed_frames, self._config, camera_warp=camera_warp
+            self._tracker,
+            detections,
+            embedding,
+            elapsed_frames,
+            self._config,
+            camera_warp=camera_warp,
+            speed_noise=speed_noise,
         )
         gone = ~np.isin(self._summary.track_id, tracks.track_id)
         ended = self._summary.take(gone & self._summary.confirmed)
@@ -99,6 +106,7 @@ class CameraTracking:
             segment_id=segment_id,
             elapsed_frames=elapsed_frames,
             camera_warp=camera_warp,
+            speed_noise=speed_noise,
         )
         return tracks
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.config import TrackerConfig
+from pipeline.config import TrackerConfig, tracker_preset
 from pipeline.tracking.deep_sort import TrackerState, advance, initial_state
 from pipeline.types import Detections
 from tests.tracking.plain_deep_sort import PlainDeepSort
 from tests.tracking.scenes import CAR, PERSON, TRUCK, found, look, looks, walk
 
-CONFIG = TrackerConfig()
+CONFIG = tracker_preset("reference")
 BOX, FAR = (100, 100, 140, 200), (400, 100, 440, 200)
 
 
@@ -145,7 +145,7 @@ def test_wrong_arguments_are_refused():
 def test_equals_the_plain_tracker(seed, noise):
     """One object per track, dense matrices, written from the paper: the same boxes in the same tracks."""
     frames = walk(9, 90, seed, miss=0.25, false=1.0, noise=noise)
-    config = TrackerConfig(max_age_frames=9, gallery_size=5)
+    config = CONFIG.model_copy(update={"max_age_frames": 9, "gallery_size": 5})
     plain = PlainDeepSort(config)
     state = initial_state()
     partner: dict[int, int] = {}

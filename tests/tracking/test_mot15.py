@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline import boxes
-from pipeline.config import TrackerConfig
+from pipeline.config import tracker_preset
 from pipeline.tracking.tracklets import CameraTracking
 from pipeline.types import EMBEDDING_DIM, Detections, Observations
 from tests.realdata import data_path
@@ -16,7 +16,7 @@ from tests.tracking.scenes import PERSON
 
 SEQUENCES = ("ETH-Sunnyday", "KITTI-13", "PETS09-S2L1", "TUD-Campus")
 INTERVAL_US = 100_000
-CONFIG = TrackerConfig(hindsight=None)
+CONFIG = tracker_preset("reference")
 
 
 def track(detected: np.ndarray, embedding: np.ndarray, plain: PlainDeepSort) -> tuple:

@@ -9,14 +9,14 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from pipeline.config import TrackerConfig
+from pipeline.config import TrackerConfig, tracker_preset
 from pipeline.errors import LakeError
 from pipeline.tracking import snapshot
 from pipeline.tracking.tracklets import CameraTracking
 from pipeline.types import Detections, Exemplars, Observations, Tracklets
 from tests.tracking.scenes import CAR, TRUCK, Frame, found, look, looks, walk
 
-CONFIG = TrackerConfig(max_age_frames=5, max_exemplars=4, gallery_size=10, hindsight=None)
+CONFIG = tracker_preset("reference").model_copy(update={"max_age_frames": 5, "max_exemplars": 4, "gallery_size": 10})
 START_US = 1_772_352_000_123_456  # 2026-03-01T08:00:00.123456Z
 INTERVAL_US = 100_000
 BOX = (100, 100, 140, 200)
@@ -252,3 +252,29 @@ def test_state_bytes_carry_no_date():
     feed(tracking, 0, found(BOX), look(1))
     with zipfile.ZipFile(io.BytesIO(tracking.to_bytes())) as archive:
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def ids_of_a_walker(every: int, config: TrackerConfig) -> set[int]:
+    """Return the tracks of somebody who sets off at 0.8 heights a second, seen in every `every`-th of 25 frames."""
+    tracking, ids = CameraTracking("gate", config), set()
+    for number in range(0, 240, every):
+        x = 100 + 3.2 * max(0, number - 120)
+        tracks = tracking.step(
+            segment_id="gate-a",
+            frame=number,
+            captured_at_us=40_000 * number,
+            frame_interval_us=40_000 * every,
+            detections=found((x, 100, x + 50, 200)),
+            embedding=look(1),
+        )
+        ids.update(tracks.track_id.tolist())
+    return ids
+
+
+@pytest.mark.parametrize("every", [1, 2, 5, 8])
+def test_sampled_footage_is_followed_by_the_time_between_its_frames(every):
+    assert ids_of_a_walker(every, TrackerConfig()) == {1}
+
+
+def test_noise_by_the_frame_loses_the_same_walker():
+    assert len(ids_of_a_walker(8, TrackerConfig(motion_fps=0))) > 1

@@ -47,14 +47,17 @@ class Ends:
         return len(self.at)
 
 
-def motion_log_odds(lost: Ends, new: Ends, max_gap_frames: float) -> np.ndarray:
-    """Return (L, N) the log odds of motion and time; far below 0 where the gap is not within (0, max_gap_frames]."""
+def motion_log_odds(lost: Ends, new: Ends, max_gap_frames: float, speed_noise: float = 1.0) -> np.ndarray:
+    """Return (L, N) the log odds of motion and time; far below 0 where the gap is not within (0, max_gap_frames].
+
+    `speed_noise` is as in deep_sort.advance.
+    """
     gap = new.at[None, :] - lost.at[:, None]
     odds = np.full(gap.shape, _NEVER)
     row, column = np.nonzero((gap > 0) & (gap <= max_gap_frames) & (lost.group[:, None] == new.group[None, :]))
     gap = gap[row, column]
-    towards = _likelihood(lost.mean[row], lost.cov[row], new.mean[column], new.cov[column], gap)
-    back = _likelihood(new.mean[column], new.cov[column], lost.mean[row], lost.cov[row], gap)
+    towards = _likelihood(lost.mean[row], lost.cov[row], new.mean[column], new.cov[column], gap, speed_noise)
+    back = _likelihood(new.mean[column], new.cov[column], lost.mean[row], lost.cov[row], gap, speed_noise)
     time = -np.log(MEAN_GAP_FRAMES) - gap / MEAN_GAP_FRAMES
     odds[row, column] = (towards + back) / 2 + time - np.log(NEW_PER_FRAME)
     return odds
@@ -69,12 +72,19 @@ def choose(log_odds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _likelihood(
-    mean: np.ndarray, cov: np.ndarray, other_mean: np.ndarray, other_cov: np.ndarray, gap: np.ndarray
+    mean: np.ndarray,
+    cov: np.ndarray,
+    other_mean: np.ndarray,
+    other_cov: np.ndarray,
+    gap: np.ndarray,
+    speed_noise: float,
 ) -> np.ndarray:
     """Return (K,) the log density, in squared and cubed heights, of finding the others where these are carried to."""
     if len(gap) == 0:
         return np.zeros(0)
-    ahead, spread = kalman.predict(mean, cov, gap[:, None], position_std=smoothing.POSITION_STD)
+    ahead, spread = kalman.predict(
+        mean, cov, gap[:, None], speed_noise=speed_noise, position_std=smoothing.POSITION_STD
+    )
     expected, variance = kalman.project(ahead, spread)
     height = ((mean[:, 3] + other_mean[:, 3]) / 2)[:, None]
     variance = variance[:, _LENGTHS] + other_cov[:, _LENGTHS, 0]

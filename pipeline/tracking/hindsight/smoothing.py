@@ -23,17 +23,18 @@ FIRST_ASPECT_STD = 0.1
 _ASPECT = 2
 
 
-def smooth(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def smooth(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float = 1.0) -> np.ndarray:
     """Return the smoothed boxes (F, C, 4) as (cx, cy, aspect, height) at every place, seen or not.
 
     measurement  (F, C, 4) float64, cx, cy, aspect, height; read where `seen`
     elapsed      (F, C)    float64, frames since the place before; row 0 is not read
     seen         (F, C)    bool, row 0 all true. Places after a column's last seen one are predictions: leave them out
+    speed_noise            as in deep_sort.advance
     """
     smoothed = np.empty_like(measurement)
     if len(measurement) == 0:
         return smoothed
-    mean, cov, mean_ahead, cov_ahead = _forwards(measurement, elapsed, seen)
+    mean, cov, mean_ahead, cov_ahead = _forwards(measurement, elapsed, seen, speed_noise)
     later = mean[-1]
     smoothed[-1] = later[:, :4]
     for place in range(len(measurement) - 2, -1, -1):
@@ -44,24 +45,34 @@ def smooth(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray) -> np
     return smoothed
 
 
-def last_state(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def last_state(
+    measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Return mean (C, 8) and cov (C, 4, 3) of every column after its last seen place."""
-    mean, cov, _, _ = _forwards(measurement, elapsed, seen)
+    mean, cov, _, _ = _forwards(measurement, elapsed, seen, speed_noise)
     last = len(seen) - 1 - seen[::-1].argmax(axis=0)
     column = np.arange(seen.shape[1])
     return mean[last, column], cov[last, column]
 
 
-def _forwards(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, ...]:
+def _forwards(
+    measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float
+) -> tuple[np.ndarray, ...]:
     """Filter: mean (F, C, 8) and cov (F, C, 4, 3) after each place, and the same as predicted for it."""
     n_places, n_chains = seen.shape
     mean, cov = np.empty((n_places, n_chains, 8)), np.empty((n_places, n_chains, 4, 3))
     mean_ahead, cov_ahead = np.empty_like(mean), np.empty_like(cov)
-    mean[0], cov[0] = kalman.initiate(measurement[0])
+    mean[0], cov[0] = kalman.initiate(measurement[0], speed_noise)
     cov[0, :, _ASPECT, 0] = FIRST_ASPECT_STD**2
     mean_ahead[0], cov_ahead[0] = mean[0], cov[0]
     for place in range(1, n_places):
-        ahead = kalman.predict(mean[place - 1], cov[place - 1], elapsed[place][:, None], position_std=POSITION_STD)
+        ahead = kalman.predict(
+            mean[place - 1],
+            cov[place - 1],
+            elapsed[place][:, None],
+            speed_noise=speed_noise,
+            position_std=POSITION_STD,
+        )
         mean_ahead[place], cov_ahead[place] = mean[place], cov[place] = ahead
         here = np.flatnonzero(seen[place])
         mean[place, here], cov[place, here] = kalman.update(ahead[0][here], ahead[1][here], measurement[place, here])

@@ -46,6 +46,7 @@ class Hindsight:
         self._settled_after = max(config.max_age_frames, config.n_init) + 1
         self._step = 0  # number of the next frame
         self._clock = 0.0
+        self._speed_noise = 1.0  # of the last frame, as in deep_sort.advance
         self._frames = Frames.none()
         self._new_frames: tuple[list, ...] = ([], [], [], [], [])
         self._into_last: np.ndarray | None = None  # (F, 2, 3), of _frames in a sweep; None where the camera stands
@@ -72,9 +73,11 @@ class Hindsight:
         segment_id: str,
         elapsed_frames: float,
         camera_warp: np.ndarray | None,
+        speed_noise: float,
     ) -> None:
         """Take in one frame: its tracks and detections, the confirmed tracks that ended before it, and all alive."""
         self._clock += elapsed_frames
+        self._speed_noise = speed_noise
         warp = steady.STILL if camera_warp is None else camera_warp
         for column, value in zip(self._new_frames, (frame, captured_at_us, segment_id, self._clock, warp)):
             column.append(value)
@@ -107,7 +110,7 @@ class Hindsight:
         entry = sorted(self._entry)
         return {
             "hindsight.step": np.array([self._step, self._frames.first_step]),
-            "hindsight.clock": np.array([self._clock]),
+            "hindsight.clock": np.array([self._clock, self._speed_noise]),
             "hindsight.looks": np.array(astuple(self._looks), np.float64),
             "hindsight.settled": self._settled,
             "hindsight.entry_track": np.array(entry, np.int64),
@@ -121,7 +124,7 @@ class Hindsight:
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Take over what `to_arrays` gave."""
         self._step, first_step = arrays["hindsight.step"].tolist()
-        self._clock = float(arrays["hindsight.clock"][0])
+        self._clock, self._speed_noise = arrays["hindsight.clock"].tolist()
         n_same, mean_same, spread_same, n_other, mean_other, spread_other = arrays["hindsight.looks"].tolist()
         self._looks = LookStatistics(int(n_same), mean_same, spread_same, int(n_other), mean_other, spread_other)
         self._settled = arrays["hindsight.settled"]
@@ -183,7 +186,7 @@ class Hindsight:
             self._settled = np.concatenate([self._settled, new.track_id[due]])
             return
         lost_ends = self._ends(self._ended, last=True)
-        odds = relinking.motion_log_odds(lost_ends, new_ends, self._options.max_gap_frames)
+        odds = relinking.motion_log_odds(lost_ends, new_ends, self._options.max_gap_frames, self._speed_noise)
         odds += self._looks.log_odds(lost_ends.look @ new_ends.look.T)
         row, column = relinking.choose(odds)
         joined = due[column]
@@ -268,7 +271,7 @@ class Hindsight:
 
         measurement = np.zeros((*shape, 4))
         measurement[place, column] = self._measured(boxes)
-        way = smoothing.smooth(measurement, elapsed, seen)
+        way = smoothing.smooth(measurement, elapsed, seen, self._speed_noise)
 
         before = np.maximum.accumulate(np.where(seen, np.arange(shape[0])[:, None], -1), axis=0)
         after = np.minimum.accumulate(np.where(seen, np.arange(shape[0])[:, None], shape[0])[::-1], axis=0)[::-1]
@@ -363,7 +366,7 @@ class Hindsight:
         clock[place, row] = self._frames.clock[self._frames.at(self._boxes.step[box])]
         seen[place, row] = True
         elapsed = np.where(seen, np.abs(np.diff(clock, axis=0, prepend=clock[:1])), 1)
-        mean, cov = smoothing.last_state(measurement, elapsed, seen)
+        mean, cov = smoothing.last_state(measurement, elapsed, seen, self._speed_noise)
         return Ends(clock[count - 1, np.arange(n_tracks)], mean, cov, _groups(tracks), mean_look(tracks.candidates))
 
     def _clock_of_last(self, tracks: Summary) -> np.ndarray:

@@ -20,7 +20,8 @@ def compiled_for(arguments: tuple, sources: int, *, on_disk: bool) -> Callable:
 
     def core(
         track_id, mean, cov, hits, time_since_update, confirmed, group, class_score, slot, end, count, features,
-        slots_used, may_write, size, next_id, xyxy, score, class_id, embedding, elapsed, once, twice, numbers,
+        slots_used, may_write, size, next_id, xyxy, score, class_id, embedding, elapsed, once, twice,
+        speed_noise, numbers,
     ):  # fmt: skip
         sources  # noqa: B018
         options = Options(
@@ -29,7 +30,8 @@ def compiled_for(arguments: tuple, sources: int, *, on_disk: bool) -> Callable:
         )  # fmt: skip
         return advance(
             track_id, mean, cov, hits, time_since_update, confirmed, group, class_score, slot, end, count, features,
-            slots_used, may_write, size, next_id, xyxy, score, class_id, embedding, elapsed, once, twice, options,
+            slots_used, may_write, size, next_id, xyxy, score, class_id, embedding, elapsed, once, twice,
+            speed_noise, options,
         )  # fmt: skip
 
     return njit(tuple(typeof(argument) for argument in arguments), cache=on_disk)(core)

@@ -38,7 +38,8 @@ class Options(NamedTuple):
 @njit(inline="always")
 def advance(
     track_id, mean, cov, hits, time_since_update, confirmed, group, class_score, slot, end, count, features, slots_used,
-    may_write, size, next_id, xyxy, score, class_id, embedding, elapsed, once, twice, options,
+    may_write, size, next_id, xyxy, score, class_id, embedding, elapsed, once, twice, speed_noise,
+    options,
 ):  # fmt: skip
     """Advance T tracks by a frame of N detections. Arguments as in TrackerState, Gallery and Detections.
 
@@ -51,7 +52,7 @@ def advance(
     row, box_xyxy, measurement, blank, classes_known = _trackable(xyxy, score, class_id, embedding)
     n_boxes = len(row)
     ahead, spread = np.empty_like(mean), np.empty_like(cov)
-    motion.predict(mean, cov, elapsed, once, twice, ahead, spread)
+    motion.predict(mean, cov, elapsed, once, twice, speed_noise, ahead, spread)
     box_of, track_of = none(n_tracks), none(n_boxes)
     box_group, high = np.empty(n_boxes, np.int16), np.empty(n_boxes, np.bool_)
     limit, n_high = np.float32(options.high_score), 0
@@ -97,7 +98,7 @@ def advance(
     return _following(
         track_id, ahead, spread, hits, time_since_update, confirmed, group, class_score, slot, end, count, features,
         slots_used, may_write, size, row, measurement, box_group, high, score, class_id, embedding, next_id, elapsed,
-        options, box_of, track_of, classes_known,
+        speed_noise, options, box_of, track_of, classes_known,
     )  # fmt: skip
 
 
@@ -162,8 +163,8 @@ def _close(track, column_of, box_of, track_of):
 @njit
 def _following(
     track_id, mean, cov, hits, time_since_update, confirmed, group, class_score, slot, end, count, features, slots_used,
-    may_write, size, row, measurement, box_group, high, score, class_id, embedding, next_id, elapsed, options, box_of,
-    track_of, classes_known,
+    may_write, size, row, measurement, box_group, high, score, class_id, embedding, next_id, elapsed, speed_noise,
+    options, box_of, track_of, classes_known,
 ):  # fmt: skip
     """Lay out the next state: matched tracks corrected, missed ones as predicted or gone, new ones behind them."""
     n_tracks, n_boxes = len(track_id), len(row)
@@ -213,7 +214,7 @@ def _following(
     for number in range(n_fresh):
         place, box = n_kept + number, fresh[number]
         out_id[place], out_group[place] = next_id + number, box_group[box]
-        motion.initiate(measurement, box, out_mean, out_cov, place)
+        motion.initiate(measurement, box, speed_noise, out_mean, out_cov, place)
         out_hits[place], out_unseen[place] = 1, 0.0
         out_confirmed[place], out_row[place] = options.n_init <= 1, row[box]
         for number in range(N_CLASSES):

@@ -16,13 +16,14 @@ BIRTH_VELOCITY_STD = kalman._BIRTH_VELOCITY * kalman._VELOCITY_STD
 
 
 @njit
-def predict(mean, cov, elapsed, once, twice, ahead, spread):
+def predict(mean, cov, elapsed, once, twice, speed_noise, ahead, spread):
     """Write the T states mean (T, 8), cov (T, 4, 3) `elapsed` frames on into `ahead` and `spread`.
 
     `once` and `twice` are kalman.sums_of_steps(elapsed).
     """
+    speed_std = VELOCITY_STD * speed_noise
     for track in range(len(mean)):
-        position_std, velocity_std = POSITION_STD * mean[track, HEIGHT], VELOCITY_STD * mean[track, HEIGHT]
+        position_std, velocity_std = POSITION_STD * mean[track, HEIGHT], speed_std * mean[track, HEIGHT]
         for axis in range(4):
             noise, velocity_noise = position_std * position_std, velocity_std * velocity_std
             if axis == ASPECT:
@@ -61,11 +62,11 @@ def update(mean, cov, track, measurement, box, noise_share, corrected, shrunk, r
 
 
 @njit
-def initiate(measurement, box, mean, cov, row):
+def initiate(measurement, box, speed_noise, mean, cov, row):
     """Write a track at rest at measurement `box` into row `row` of mean and cov."""
     position_std, velocity_std = (
         BIRTH_POSITION_STD * measurement[box, HEIGHT],
-        BIRTH_VELOCITY_STD * measurement[box, HEIGHT],
+        BIRTH_VELOCITY_STD * speed_noise * measurement[box, HEIGHT],
     )
     for axis in range(4):
         mean[row, axis] = measurement[box, axis]
