@@ -7,6 +7,7 @@ motion alone says what may be matched, at equal cost. With looks that are all di
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,14 @@ import numpy as np
 
 from pipeline.boxes import xyxy_to_xywh
 from pipeline.config import TrackerConfig
-from pipeline.errors import TruthError
+from pipeline.errors import TruthError, UserError
 from pipeline.evaluation import mot
 from pipeline.evaluation.formats import write_mot
 from pipeline.evaluation.peers import PeerRows, peer
-from pipeline.evaluation.sequences import DetectedSequence, read_sequences
+from pipeline.evaluation.sequences import ASSUMED_FPS, DetectedSequence, read_sequences
 from pipeline.evaluation.tables import TrackedBoxes
 from pipeline.tracking.tracklets import CameraTracking
 from pipeline.types import EMBEDDING_DIM
-
-UNKNOWN_INTERVAL_US = 40_000
-"""Time from frame to frame of a sequence without a frame rate: 25 frames a second."""
 
 OURS = "nightfleet"
 
@@ -50,9 +48,10 @@ def evaluate_trackers(
 
     Returns, as `evaluate_mot` does, the combined fields (HOTA, DetA, AssA, MOTA, IDF1, IDSW, Frag, ...; see
     pipeline.evaluation.mot) and `sequences`: the same by sequence. Besides, `not_scored`: the sequences without truth;
-    and `beside`: the combined fields and `sequences` by peer.
-    Raises UserError, one sentence, for what cannot be read, a peer that is not installed, and, without `out`, for a
-    folder without any truth.
+    `score_scale`: by sequence, the scale its confidences were on (see pipeline.evaluation.confidences); and `beside`:
+    the combined fields and `sequences` by peer.
+    Raises UserError, one sentence, for what cannot be read, a peer that is not installed, an `out` that cannot be
+    written to (told before anything is tracked), and, without `out`, for a folder without any truth.
     """
     found = read_sequences(folder)
     scored = [sequence for sequence in found if sequence.truth is not None]
@@ -60,14 +59,22 @@ def evaluate_trackers(
         raise TruthError(f"{folder}: expected <sequence>/gt/gt.txt beside the detections to score against, got none")
     trackers = {OURS: lambda sequence: track(sequence, config)}
     trackers |= {name: lambda sequence, name=name: track_with_peer(sequence, name) for name in beside}
+    folders = {} if out is None else {name: out if name == OURS else out / name for name in trackers}
+    for place in folders.values():
+        _make(place)
     scores = {}
     for name, tracker in trackers.items():
         tracks = {sequence.name: tracker(sequence) for sequence in found}
-        if out is not None:
-            _write(out if name == OURS else out / name, tracks)
+        if name in folders:
+            _write(folders[name], tracks)
         scores[name] = _scores(scored, tracks, mot.Rules(min_visibility=min_visibility))
     ours = scores.pop(OURS)
-    return {**ours, "not_scored": [sequence.name for sequence in found if sequence.truth is None], "beside": scores}
+    return {
+        **ours,
+        "not_scored": [sequence.name for sequence in found if sequence.truth is None],
+        "score_scale": {sequence.name: sequence.score_scale for sequence in found},
+        "beside": scores,
+    }
 
 
 def track(sequence: DetectedSequence, config: TrackerConfig, embedding: np.ndarray | None = None) -> TrackedBoxes:
@@ -79,8 +86,7 @@ def track(sequence: DetectedSequence, config: TrackerConfig, embedding: np.ndarr
     """
     if embedding is None:
         embedding = np.zeros((len(sequence), EMBEDDING_DIM), np.float32)
-    rate_fps = sequence.frame_rate_fps
-    interval_us = UNKNOWN_INTERVAL_US if rate_fps is None else 1e6 / rate_fps
+    interval_us = 1e6 / (sequence.frame_rate_fps or ASSUMED_FPS)
     tracking = CameraTracking(sequence.name, config)
     for index, (rows, detections) in enumerate(sequence.frames()):
         tracking.step(
@@ -123,10 +129,25 @@ def _scores(sequences: Sequence[DetectedSequence], tracks: dict[str, TrackedBoxe
     return mot.evaluate(pairs, rules)
 
 
+def _make(folder: Path) -> None:
+    """Make a folder to write tracks to, or refuse."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"{folder}: expected a folder to write the tracks to, got a file on the way there") from None
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made, to write the tracks to: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"{folder}: cannot be written to; name another folder for the tracks")
+
+
 def _write(folder: Path, tracks: dict[str, TrackedBoxes]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     for name, boxes in tracks.items():
-        write_mot(folder / f"{name}.txt", boxes)
+        path = folder / f"{name}.txt"
+        try:
+            write_mot(path, boxes)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def _tracked(frame: np.ndarray, track_id: np.ndarray, xyxy: np.ndarray, score: np.ndarray) -> TrackedBoxes:

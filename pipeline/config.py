@@ -137,7 +137,9 @@ class HindsightConfig(Section):
     )
     smoothing: bool = Field(True, description="move boxes to where those before and after say they were")
     min_evidence: float = Field(
-        3.0, ge=0, description="drop tracks with less: summed over its boxes, 1 for a score of 1 and 0 for one of 0.5"
+        3.0,
+        ge=0,
+        description="drop tracks of under 128 frames with less: summed over boxes, 1 for a score of 1, 0 for one of 0.5",
     )
 
 
@@ -169,7 +171,9 @@ class TrackerConfig(Section):
         1, ge=1, description="a confirmed track unseen for longer is not matched by IoU (Deep SORT 1, SORT its max age)"
     )
     high_score: Share = Field(
-        0.6, description="boxes scored below only continue tracks that nothing else does (ByteTrack's second matching)"
+        0.5,
+        description="boxes scored below only continue tracks that nothing else does (ByteTrack's second matching); "
+        "there are such only where a detector's score_threshold is lower",
     )
     low_iou_distance: Share = Field(0.5, description="greatest 1 - IoU in that second matching")
     start_score: Share = Field(0.0, description="boxes scored below start no track")

@@ -16,6 +16,7 @@ import numpy as np
 
 from pipeline.boxes import xywh_to_xyxy
 from pipeline.errors import TruthError
+from pipeline.evaluation.confidences import ScoreScale, to_scores
 from pipeline.evaluation.tables import CameraBoxes, Crossings, SequenceInfo, TrackedBoxes
 
 CROSSING_COLUMNS = ("camera_id", "line_id", "direction", "class", "object_id", "crossed_at")
@@ -23,6 +24,9 @@ CROSSING_COLUMNS = ("camera_id", "line_id", "direction", "class", "object_id", "
 
 MOT_COLUMNS = ("frame", "id", "x", "y", "w", "h", "conf", "class", "visibility")
 MTMC_COLUMNS = ("camera", "id", "frame", "x", "y", "w", "h", "xworld", "yworld")
+
+_FARTHEST_PX = 1e9
+"""Detections farther out are no boxes of a picture; the areas of those within are far from the end of float32."""
 
 
 def read_mot(path: Path) -> TrackedBoxes:
@@ -56,20 +60,21 @@ def read_mot(path: Path) -> TrackedBoxes:
     )
 
 
-def read_detections(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def read_detections(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, ScoreScale]:
     """Read MOTChallenge detections (det.txt): frame (N,) int64 from 1, xyxy (N, 4) float32, score (N,) float32.
 
     Rows are sorted by frame, within a frame in the order of the file. Seven to ten columns; those after conf are not
-    read, nor is the id. As in `detections:` replays, a confidence above 1 counts as 1 and one below 0 as 0, but -1,
-    MOTChallenge's "not given", counts as 1 where no row gives any.
+    read, nor is the id. Scores lie in [0, 1], whatever scale the file's confidences are on: shares, percents, log odds
+    or none (-1 throughout), see pipeline.evaluation.confidences. Which it was is returned last.
     """
     table, lines = _numbers(path, MOT_COLUMNS, range(7, 11), free_from=7)
     frame = _whole(path, lines, table[:, 0], "frame", least=1)
     _require_boxes(path, lines, table[:, 2:6])
-    confidence = table[:, 6]
-    score = np.ones(len(table)) if (confidence == -1).all() else np.clip(confidence, 0, 1)
+    xyxy = xywh_to_xyxy(table[:, 2:6])
+    _require(path, lines, (np.abs(xyxy) <= _FARTHEST_PX).all(axis=1), xyxy, f"corners within {_FARTHEST_PX:.0e} pixels")
+    score, scale = to_scores(table[:, 6])
     order = np.argsort(frame, kind="stable")
-    return frame[order], xywh_to_xyxy(table[order, 2:6]).astype(np.float32), score[order].astype(np.float32)
+    return frame[order], xyxy[order].astype(np.float32), score[order].astype(np.float32), scale
 
 
 def write_mot(path: Path, boxes: TrackedBoxes) -> None:

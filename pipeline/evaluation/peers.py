@@ -23,6 +23,7 @@ import numpy as np
 
 from pipeline.boxes import xyxy_to_xywh
 from pipeline.errors import UserError
+from pipeline.evaluation.sequences import ASSUMED_FPS
 from pipeline.types import Detections
 
 MAX_AGE_FRAMES = 30  # nwojke/deep_sort and Roboflow's
@@ -30,8 +31,6 @@ DEEP_SORT_MAX_COSINE_DISTANCE = 0.2  # nwojke/deep_sort, deep_sort_app.py
 DEEP_SORT_BUDGET = 100
 DEEP_SORT_MAX_IOU_DISTANCE = 0.7  # nwojke/deep_sort, deep_sort/tracker.py
 DEEP_SORT_N_INIT = 3
-
-_ASSUMED_FPS = 30.0  # Roboflow's default
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -58,7 +57,7 @@ class Peer(ABC):
 
     @abstractmethod
     def start(self, frame_rate_fps: float | None = None) -> None:
-        """Begin a sequence, forgetting the one before; None where its frame rate is unknown."""
+        """Begin a sequence, forgetting the one before; None where its frame rate is unknown: ASSUMED_FPS."""
 
     @abstractmethod
     def prepare(self, detections: Detections, embedding: np.ndarray) -> Any:
@@ -138,7 +137,7 @@ class _Roboflow(Peer):
 
     def start(self, frame_rate_fps: float | None = None) -> None:
         self._detections = _package("supervision").Detections
-        self._tracker = getattr(_package("trackers"), self._class_name)(frame_rate=frame_rate_fps or _ASSUMED_FPS)
+        self._tracker = getattr(_package("trackers"), self._class_name)(frame_rate=frame_rate_fps or ASSUMED_FPS)
         self._shown = self._detections.empty()
 
     def prepare(self, detections: Detections, embedding: np.ndarray) -> Any:

@@ -10,9 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import TruthError
+from pipeline.evaluation.confidences import ScoreScale
 from pipeline.evaluation.formats import read_detections, read_mot, read_seqinfo
 from pipeline.evaluation.tables import TrackedBoxes
 from pipeline.types import COCO_CLASSES, Detections
+
+ASSUMED_FPS = 25.0
+"""Frames a second of a sequence that has no frame rate: ours and the peers go by the same."""
 
 _PERSON = COCO_CLASSES.index("person")
 
@@ -28,6 +32,7 @@ class DetectedSequence:
     xyxy            (N, 4) float32, pixels, top-left and bottom-right corners
     score           (N,)   float32, in [0, 1]
     truth           None where there is no gt.txt
+    score_scale     scale of the file's confidences, before they were brought to [0, 1]
     """
 
     name: str
@@ -37,6 +42,7 @@ class DetectedSequence:
     xyxy: np.ndarray
     score: np.ndarray
     truth: TrackedBoxes | None
+    score_scale: ScoreScale = "as given"
 
     def __post_init__(self) -> None:
         n_rows = len(self.frame)
@@ -59,9 +65,10 @@ class DetectedSequence:
 def read_sequences(folder: Path) -> tuple[DetectedSequence, ...]:
     """Read every `<sequence>/det/det.txt` in a folder, sorted by name; or the folder itself where it is a sequence.
 
-    Beside det/ a sequence may have gt/gt.txt and seqinfo.ini, whose seqLength is the number of frames; without it the
-    last frame with a detection or truth is the last. Raises TruthError, one sentence with file and line, for what
-    cannot be read, for detections or truth after the end, and where there is nothing to read.
+    A sequence is called as its folder is here, though that be a link to one of another name. Beside det/ it may have
+    gt/gt.txt and seqinfo.ini, whose seqLength is the number of frames; without it the last frame with a detection or
+    truth is the last. Raises TruthError, one sentence with file and line, for what cannot be read, for detections or
+    truth after the end, and where there is nothing to read.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -76,7 +83,7 @@ def read_sequences(folder: Path) -> tuple[DetectedSequence, ...]:
 
 def _read(folder: Path) -> DetectedSequence:
     detected, true, about = folder / "det" / "det.txt", folder / "gt" / "gt.txt", folder / "seqinfo.ini"
-    frame, xyxy, score = read_detections(detected)
+    frame, xyxy, score, scale = read_detections(detected)
     truth = read_mot(true) if true.is_file() else None
     info = read_seqinfo(about) if about.is_file() else None
     last = {detected: int(frame.max(initial=0))}
@@ -89,4 +96,5 @@ def _read(folder: Path) -> DetectedSequence:
                 f"{path}: expected frames 1 to {n_frames}, the seqLength of {about}, got frame {frame_of_path}"
             )
     rate_fps = None if info is None else info.frame_rate_fps
-    return DetectedSequence(folder.resolve().name, n_frames, rate_fps, frame, xyxy, score, truth)
+    name = folder.resolve().name if folder.name in ("", "..") else folder.name
+    return DetectedSequence(name, n_frames, rate_fps, frame, xyxy, score, truth, scale)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.tracking import snapshot
+from pipeline.tracking.block import Block, places_in
 from pipeline.tracking.summary import Summary
-from pipeline.types import Detections, Observations, Tracks
+from pipeline.types import Observations
+
+BLOCK_FRAMES = 64
+"""As many as there are between two sweeps of Hindsight."""
 
 
 class AsTracked:
@@ -18,45 +22,44 @@ class AsTracked:
         self._observations: list[Observations] = []
         self._finished: list[Summary] = []
 
-    def take_in(
-        self,
-        tracks: Tracks,
-        detections: Detections,
-        ended: Summary,
-        living: Summary,
-        *,
-        frame: int,
-        captured_at_us: int,
-        segment_id: str,
-        elapsed_frames: float,
-        camera_warp: np.ndarray | None,
-        speed_noise: float,
-    ) -> None:
-        """Write this frame's boxes of confirmed tracks, and those held back of tracks just confirmed."""
+    @property
+    def frames_wanted(self) -> int:
+        """Frames that may come in one block at most."""
+        return BLOCK_FRAMES
+
+    def take_in(self, block: Block, ended: Summary, living: Summary) -> None:
+        """Write the block's boxes of confirmed tracks, and those held back of tracks just confirmed.
+
+        `ended` are the confirmed tracks that ended in the block, `living` all alive after it.
+        """
         if len(ended):
             self._finished.append(ended)
-        seen = np.flatnonzero(tracks.detection_index >= 0)
-        box = tracks.detection_index[seen]
-        n_boxes = len(seen)
+        track_id = np.concatenate([self._waiting_track_id, block.track_id])
+        name, confirmed = np.full(len(track_id), None, object), np.zeros(len(track_id), bool)
+        for part in (ended, living):
+            place = places_in(part.track_id, track_id)
+            here = place >= 0
+            name[here], confirmed[here] = part.tracklet_id[place[here]], part.confirmed[place[here]]
+        known = name != None  # noqa: E711  # the others died before they were confirmed
+        n_waiting = len(self._waiting)
+        box = np.flatnonzero(known[n_waiting:])
+        place = block.place[box]
         present = Observations(
-            tracklet_id=living.tracklet_id[seen],
-            segment_id=np.full(n_boxes, segment_id, object),
-            frame=np.full(n_boxes, frame, np.int32),
-            captured_at_us=np.full(n_boxes, captured_at_us, np.int64),
-            class_id=detections.class_id[box],
-            score=detections.score[box],
-            xyxy=detections.xyxy[box],
-            interpolated=np.zeros(n_boxes, bool),
+            tracklet_id=name[n_waiting:][box],
+            segment_id=block.segment_id[place],
+            frame=block.frame[place],
+            captured_at_us=block.captured_at_us[place],
+            class_id=block.class_id[box],
+            score=block.score[box],
+            xyxy=block.xyxy[box],
+            interpolated=np.zeros(len(box), bool),
         )
-        track_id = tracks.track_id[seen]
-        if len(self._waiting):
-            track_id = np.concatenate([self._waiting_track_id, track_id])
-            present = Observations.concatenate([self._waiting, present])
-        confirmed = np.isin(track_id, tracks.track_id[tracks.confirmed])
-        tentative = np.isin(track_id, tracks.track_id[~tracks.confirmed])  # neither: it died before it was confirmed
+        if n_waiting:
+            present = Observations.concatenate([self._waiting.take(known[:n_waiting]), present])
+        track_id, confirmed = track_id[known], confirmed[known]
         if confirmed.any():
             self._observations.append(present.take(confirmed))
-        self._waiting_track_id, self._waiting = track_id[tentative], present.take(tentative)
+        self._waiting_track_id, self._waiting = track_id[~confirmed], present.take(~confirmed)
 
     def close(self, living: Summary) -> None:
         """End every track: confirmed ones are finished, boxes of tentative ones are dropped."""

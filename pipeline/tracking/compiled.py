@@ -14,7 +14,7 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from pipeline.config import TrackerConfig
 from pipeline.tracking import deep_sort, kalman
 from pipeline.tracking.deep_sort import TrackerState
 from pipeline.tracking.gallery import Gallery
-from pipeline.types import COCO_CLASSES, EMBEDDING_DIM, Detections, Tracks
+from pipeline.types import EMBEDDING_DIM, Detections, Tracks
 
 SWITCH = "NIGHTFLEET_COMPILED"
 
@@ -36,7 +36,8 @@ def available() -> bool:
 
 def warm_up() -> None:
     """Compile the core, or load what was compiled before, so that the first frame need not wait for it."""
-    available()
+    if available():
+        _smoother()
 
 
 def advance(
@@ -62,6 +63,20 @@ def advance(
     except TypeError:  # the core takes only arrays that are contiguous and may be written into, and float32 embeddings
         found = _core()(*(_plain(array) for array in arrays[:-1]), _plain(embedding.astype(np.float32)), *rest)
     return _following(state, found)
+
+
+def smoother() -> tuple[Callable, Callable] | None:
+    """Return hindsight.smoothing.smooth_numpy and forwards_numpy compiled, or None: see `available`.
+
+    They take measurement, elapsed, seen and speed_noise as those do, of one place at least.
+    """
+    quick = _smoother() if available() else None
+    return quick and tuple(partial(_call, function) for function in quick)
+
+
+def _call(function: Callable, *arguments: Any) -> Any:
+    """Call a compiled function that takes only arrays that are contiguous and may be written into."""
+    return function(*(_plain(argument) for argument in arguments))
 
 
 def _columns(state: TrackerState, mean: np.ndarray, cov: np.ndarray) -> tuple:
@@ -92,10 +107,8 @@ def _following(state: TrackerState, found: tuple) -> tuple[TrackerState, Tracks]
     """Make the next state and its tracks of what the core returns."""
     (
         track_id, mean, cov, hits, time_since_update, confirmed, group, class_score, slot, end, count, features,
-        slots_used, written, xyxy, class_id, detection_index, next_id, classes_known,
+        slots_used, written, xyxy, class_id, detection_index, next_id,
     ) = found  # fmt: skip
-    if not classes_known:
-        raise IndexError(f"Detections.class_id: expected 0 to {len(COCO_CLASSES) - 1}, an index into COCO_CLASSES")
     gallery = state.gallery.after(slot, end, count, features, slots_used, written)
     following = TrackerState(
         next_id, track_id, mean, cov, hits, time_since_update, confirmed, group, class_score, gallery
@@ -130,23 +143,44 @@ def _options(config: TrackerConfig) -> np.ndarray:
 @cache
 def _core() -> Callable | None:
     """Return the compiled core, or None where numba is missing or does not work here."""
-    if importlib.util.find_spec("numba") is None:
-        return None
-    try:
+
+    def compile_on(on_disk: bool) -> Callable:
         from pipeline.tracking.kernels.core import compiled_for
 
-        config = TrackerConfig()
         state = replace(deep_sort.initial_state(), gallery=Gallery.empty(1))
         frame = Detections.empty()
         arguments = (
             *_columns(state, state.mean, state.cov),
             *(frame.xyxy, frame.score, frame.class_id, np.zeros((0, EMBEDDING_DIM), np.float32)),
-            *(1.0, 0.0, 0.0, 1.0, _options(config)),
+            *(1.0, 0.0, 0.0, 1.0, _options(TrackerConfig())),
         )
+        return compiled_for(arguments, _digest(), on_disk=on_disk)
+
+    return _compiled(compile_on)
+
+
+@cache
+def _smoother() -> tuple[Callable, Callable] | None:
+    """Return the compiled smoother and its way forwards, or None likewise."""
+
+    def compile_on(on_disk: bool) -> tuple[Callable, Callable]:
+        from pipeline.tracking.kernels.core import smoother_for
+
+        arguments = (np.zeros((0, 0, 4)), np.zeros((0, 0)), np.zeros((0, 0), bool), 1.0)
+        return smoother_for(arguments, _digest(), on_disk=on_disk)
+
+    return _compiled(compile_on)
+
+
+def _compiled(compile_on: Callable[[bool], Any]) -> Any:
+    """Return what is compiled with the disk to keep it on, or without, or None and a warning."""
+    if importlib.util.find_spec("numba") is None:
+        return None
+    try:
         try:
-            return compiled_for(arguments, _digest(), on_disk=True)
+            return compile_on(True)
         except Exception:  # no folder to keep it in, a full disk, a damaged file: the next line needs none of them
-            return compiled_for(arguments, _digest(), on_disk=False)
+            return compile_on(False)
     except Exception as error:
         warnings.warn(f"the tracker runs without its compiled core, slower: {error}", RuntimeWarning, stacklevel=2)
         return None
@@ -157,6 +191,6 @@ def _digest() -> int:
     folder = Path(__file__).parent
     beside = ("association", "deep_sort", "gallery", "kalman")  # their constants are compiled in
     sources = [*sorted((folder / "kernels").glob("*.py")), *(folder / f"{name}.py" for name in beside)]
-    sources.append(folder.parent / "types.py")
+    sources += [folder / "hindsight" / "smoothing.py", folder.parent / "types.py"]
     told = hashlib.sha256(b"".join(path.read_bytes() for path in sources if path.is_file()))
     return int.from_bytes(told.digest()[:6], "big")

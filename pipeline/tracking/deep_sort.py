@@ -134,7 +134,8 @@ def advance(
 
     Compiled where numba is installed (pipeline.tracking.compiled), otherwise `advance_numpy`: equal tracks, equal bits.
 
-    Raises ValueError where `embedding` does not fit the detections, or `elapsed_frames` is not above 0.
+    Raises ValueError where `embedding` does not fit the detections, a class is none of COCO_CLASSES, or
+    `elapsed_frames` is not above 0.
     """
     return _quickest()(
         state, detections, embedding, elapsed_frames, config, camera_warp=camera_warp, speed_noise=speed_noise
@@ -185,6 +186,12 @@ def checked(
     if embedding.shape != (len(detections), EMBEDDING_DIM):
         raise ValueError(
             f"embedding: expected shape {(len(detections), EMBEDDING_DIM)}, a row per detection, got {embedding.shape}"
+        )
+    unknown = detections.class_id.view(np.uint16) >= len(COCO_CLASSES)  # those below 0 are large so
+    if unknown.any():
+        raise ValueError(
+            f"Detections.class_id: expected 0 to {len(COCO_CLASSES) - 1}, indices into COCO_CLASSES, "
+            f"got {detections.class_id[unknown][0]}"
         )
     if not elapsed_frames > 0:
         raise ValueError(f"elapsed_frames: expected more than 0, got {elapsed_frames}")

@@ -27,28 +27,43 @@ _NO_CANDIDATE = -1.0
 """Quality of a place that holds nothing."""
 
 
-def quality(xyxy: np.ndarray, score: np.ndarray, extent_xy: np.ndarray) -> np.ndarray:
-    """Say how well each of the N boxes of one frame shows its object, (N,) float32 in [0, 1]; 0 for a broken box.
+def quality(xyxy: np.ndarray, score: np.ndarray, frame: np.ndarray, extent_xy: np.ndarray) -> np.ndarray:
+    """Say how well each of N boxes shows its object, (N,) float32 in [0, 1]; 0 for a broken box.
 
-    The product of: the detector's score; the share of the box that no other box of the frame covers (the other that
+    The product of: the detector's score; the share of the box that no other box of its frame covers (the other that
     covers most counts); the longer side in pixels over 128, at most 1; and one half where the box touches the
-    picture's edge. extent_xy (2,) is the right and lower edge of the picture. xyxy (N, 4), score (N,).
+    picture's edge. xyxy (N, 4), score (N,); frame (N,) tells the boxes of one frame from those of another; extent_xy
+    (N, 2) is the right and lower edge of the picture.
     """
     good = np.isfinite(xyxy).all(axis=1) & np.isfinite(score)
     corners = np.where(good[:, None], xyxy, 0).astype(np.float64)
     size = np.minimum((corners[:, 2:] - corners[:, :2]).max(axis=1, initial=0) / _FULL_SIZE_PX, 1)
     cut = (corners[:, :2] <= _EDGE_PX).any(axis=1) | (corners[:, 2:] >= extent_xy - _EDGE_PX).any(axis=1)
-    value = np.where(good, score, 0) * (1 - _covered(corners)) * size * np.where(cut, _CUT_OFF, 1)
+    value = np.where(good, score, 0) * (1 - _covered(corners, frame)) * size * np.where(cut, _CUT_OFF, 1)
     return np.clip(value, 0, 1).astype(np.float32)
 
 
-def _covered(xyxy: np.ndarray) -> np.ndarray:
-    """Return the greatest share of each box (N, 4) that one other box covers, (N,) in [0, 1]."""
-    size = np.minimum(xyxy[:, None, 2:], xyxy[None, :, 2:]) - np.maximum(xyxy[:, None, :2], xyxy[None, :, :2])
-    overlap = np.maximum(size, 0).prod(axis=2)
-    np.fill_diagonal(overlap, 0)
-    area = boxes.area(xyxy)
-    return np.divide(overlap.max(axis=1, initial=0), area, out=np.ones_like(area), where=area > 0)
+def _covered(xyxy: np.ndarray, frame: np.ndarray) -> np.ndarray:
+    """Return the greatest share of each box (N, 4) that one other box of its frame covers, (N,) in [0, 1]."""
+    one, other = _side_by_side(xyxy[:, 0], xyxy[:, 2], frame)
+    width = np.minimum(xyxy[one, 2], xyxy[other, 2]) - np.maximum(xyxy[one, 0], xyxy[other, 0])
+    height = np.minimum(xyxy[one, 3], xyxy[other, 3]) - np.maximum(xyxy[one, 1], xyxy[other, 1])
+    overlap = np.maximum(width, 0) * np.maximum(height, 0)
+    greatest, area = np.zeros(len(xyxy)), boxes.area(xyxy)
+    np.maximum.at(greatest, one, overlap)
+    np.maximum.at(greatest, other, overlap)
+    return np.divide(greatest, area, out=np.ones_like(area), where=area > 0)
+
+
+def _side_by_side(left: np.ndarray, right: np.ndarray, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return every pair of boxes of one frame that overlap from left to right, as two arrays (P,)."""
+    start, end = frame + 1j * left, frame + 1j * right  # complex numbers are in order of the real part, then the other
+    order = np.argsort(start)
+    next_to = np.arange(1, len(order) + 1)
+    n_others = np.maximum(np.searchsorted(start[order], end[order]) - next_to, 0)
+    one = np.repeat(next_to - 1, n_others)
+    other = np.arange(len(one)) + np.repeat(next_to - (np.cumsum(n_others) - n_others), n_others)
+    return order[one], order[other]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -137,21 +152,30 @@ class Candidates:
         quality: np.ndarray,
         embedding: np.ndarray,
         *,
-        captured_at_us: int,
-        frame: int,
+        captured_at_us: np.ndarray,
+        frame: np.ndarray,
     ) -> Candidates:
-        """Show one more box of each of the tracks `row` (R,), all different, taken from one frame.
+        """Show B more boxes of the tracks `row` (B,), those of each track in order of time.
 
-        ordinal (R,) numbers the box within its track from 0; quality (R,), embedding (R, 128). A box takes its place
-        if it is better than what stands there: of equals the earlier stays.
+        ordinal (B,) numbers the box within its track from 0; quality, captured_at_us and frame (B,), embedding
+        (B, 128). A box takes its place if it is better than what stands there: of equals the earlier stays.
         """
-        merged = self._merge(row[ordinal // self.stride[row] >= self.quality.shape[1]])
-        place = ordinal // merged.stride[row]
-        better = quality > merged.quality[row, place]
-        at = (row[better], place[better])
-        columns = (merged.quality.copy(), merged.captured_at_us.copy(), merged.frame.copy(), merged.embedding.copy())
-        for column, value in zip(columns, (quality[better], captured_at_us, frame, embedding[better])):
-            column[at] = value
+        n_places = self.quality.shape[1]
+        latest = np.zeros(len(self.stride), np.int64)
+        latest[row] = ordinal
+        merged = self
+        while len(full := np.flatnonzero(latest // merged.stride >= n_places)):
+            merged = merged._merge(full)
+        columns = [column.copy() for column in (merged.quality, merged.captured_at_us, merged.frame, merged.embedding)]
+        held = merged.quality.reshape(-1)
+        cell = row * n_places + ordinal // merged.stride[row]
+        best = held.copy()
+        np.maximum.at(best, cell, quality)
+        winner = np.flatnonzero((quality == best[cell]) & (quality > held[cell]))
+        cell, earliest = np.unique(cell[winner], return_index=True)
+        winner = winner[earliest]
+        for column, value in zip(columns, (quality, captured_at_us, frame, embedding)):
+            column.reshape(-1, *column.shape[2:])[cell] = value[winner]
         return Candidates(merged.stride, *columns)
 
     def _merge(self, row: np.ndarray) -> Candidates:

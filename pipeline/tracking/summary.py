@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 
@@ -10,18 +10,21 @@ import numpy as np
 
 from pipeline import boxes
 from pipeline.tracking import snapshot
-from pipeline.tracking.deep_sort import NEVER_SEEN
+from pipeline.tracking.block import Block, places_in
+from pipeline.tracking.deep_sort import NEVER_SEEN, TrackerState
 from pipeline.tracking.exemplars import Candidates
-from pipeline.types import COCO_CLASSES, Detections, Exemplars, Tracklets, Tracks
+from pipeline.types import COCO_CLASSES, Exemplars, Tracklets
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def tracklet_ids(camera_id: str, started_at_us: int, track_id: np.ndarray) -> np.ndarray:
-    """Name the tracks (N,) that begin in one frame: camera, instant in UTC (cut to milliseconds), track id."""
-    start = _EPOCH + timedelta(microseconds=int(started_at_us))
-    prefix = f"{camera_id}-{start:%Y%m%dT%H%M%S}.{start.microsecond // 1000:03d}Z"
-    return np.array([f"{prefix}-{track}" for track in track_id.tolist()], object)
+def tracklet_ids(camera_id: str, started_at_us: np.ndarray, track_id: np.ndarray) -> np.ndarray:
+    """Name tracks (N,): camera, instant of the first box in UTC (cut to milliseconds), track id. (N,) object."""
+    names = np.empty(len(track_id), object)
+    for i, (start_us, track) in enumerate(zip(started_at_us.tolist(), track_id.tolist(), strict=True)):
+        start = _EPOCH + timedelta(microseconds=start_us)
+        names[i] = f"{camera_id}-{start:%Y%m%dT%H%M%S}.{start.microsecond // 1000:03d}Z-{track}"
+    return names
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -123,54 +126,45 @@ class Summary:
         candidates = Candidates(**snapshot.restored(f"{prefix}_candidates", arrays))
         return Summary(candidates=candidates, **snapshot.restored(prefix, arrays))
 
-    def follow(
-        self,
-        tracks: Tracks,
-        detections: Detections,
-        embedding: np.ndarray,
-        quality: np.ndarray,
-        *,
-        camera_id: str,
-        captured_at_us: int,
-        frame: int,
-    ) -> Summary:
-        """Take in one frame: tracks that `tracks` lacks are left out, new ones begin, matched ones grow by a box.
+    def follow(self, block: Block, states: Sequence[TrackerState], *, camera_id: str) -> Summary:
+        """Take in a block of frames and go on with the tracks of these states of the tracker: others are left out.
 
-        embedding (N, 128) and quality (N,) belong to the frame's detections.
+        A track is in one of the states, the last in which it was alive. What the tracker counts for itself, classes
+        and boxes, is taken from there. Tracks not known before began with their first box of the block.
         """
-        alive = np.isin(self.track_id, tracks.track_id)
-        kept = self if alive.all() else self.take(alive)
-        n_kept, n_new = len(kept), len(tracks) - len(kept)  # ids ascend, so new tracks stand at the end
-        seen = np.flatnonzero(tracks.detection_index >= 0)
-        box = tracks.detection_index[seen]
-        foot_xy = boxes.bottom_centre(detections.xyxy[box])
-        fresh = seen >= n_kept
+        track_id = np.concatenate([state.track_id for state in states])
+        order = np.argsort(track_id)
+        track_id = track_id[order]
+        kept = self.take(places_in(track_id, self.track_id) >= 0)
+        n_kept, n_new = len(kept), len(track_id) - len(kept)  # ids ascend, so new tracks stand at the end
 
-        names = tracklet_ids(camera_id, captured_at_us, tracks.track_id[n_kept:])
-        started_at_us = np.concatenate([kept.started_at_us, np.full(n_new, captured_at_us)])
-        ended_at_us = np.concatenate([kept.ended_at_us, np.full(n_new, captured_at_us)])
-        entry_xy = np.concatenate([kept.entry_xy, foot_xy[fresh]])
-        exit_xy = np.concatenate([kept.exit_xy, foot_xy[fresh]])
-        n_observations = np.concatenate([kept.n_observations, np.zeros(n_new, np.int64)])
-        score_sum = np.concatenate([kept.score_sum, np.zeros(n_new)])
-        class_score = np.concatenate([kept.class_score, np.full((n_new, len(COCO_CLASSES)), NEVER_SEEN)])
-        score, class_id = detections.score[box], detections.class_id[box]
-        class_score[seen, class_id] = np.maximum(class_score[seen, class_id], 0) + score
+        row = places_in(track_id, block.track_id)
+        mine = np.flatnonzero(row >= 0)
+        row, at_us = row[mine], block.captured_at_us[block.place[mine]]
+        foot_xy = boxes.bottom_centre(block.xyxy[mine])
+        ended_at_us, first = _grown(kept.ended_at_us, n_new), np.zeros(len(track_id), np.int64)
+        first[row[::-1]] = np.arange(len(row))[::-1]  # where numbers repeat, the last value stands
+        started_at_us, entry_xy = _grown(kept.started_at_us, n_new), _grown(kept.entry_xy, n_new)
+        started_at_us[n_kept:], entry_xy[n_kept:] = at_us[first[n_kept:]], foot_xy[first[n_kept:]]
+        exit_xy, score_sum = _grown(kept.exit_xy, n_new), _grown(kept.score_sum, n_new)
+        ended_at_us[row], exit_xy[row] = at_us, foot_xy
+        np.add.at(score_sum, row, block.score[mine].astype(np.float64))
         candidates = kept.candidates.extend(n_new).offer(
-            seen, n_observations[seen], quality[box], embedding[box], captured_at_us=captured_at_us, frame=frame
+            row,
+            block.ordinal[mine],
+            block.quality[mine],
+            block.embedding[mine],
+            captured_at_us=at_us,
+            frame=block.frame[block.place[mine]],
         )
-        ended_at_us[seen] = captured_at_us
-        exit_xy[seen] = foot_xy
-        n_observations[seen] += 1
-        score_sum[seen] += score
         return Summary(
-            tracks.track_id,
-            np.concatenate([kept.tracklet_id, names]),
-            tracks.confirmed,
-            class_score,
+            track_id,
+            np.concatenate([kept.tracklet_id, tracklet_ids(camera_id, started_at_us[n_kept:], track_id[n_kept:])]),
+            np.concatenate([state.confirmed for state in states])[order],
+            np.concatenate([state.class_score for state in states])[order],
             started_at_us,
             ended_at_us,
-            n_observations,
+            np.concatenate([state.hits for state in states])[order],
             score_sum,
             entry_xy,
             exit_xy,
@@ -199,3 +193,8 @@ class Summary:
             embedding=self.candidates.embedding[track, place],
         )
         return tracklets, exemplars
+
+
+def _grown(column: np.ndarray, n_new: int) -> np.ndarray:
+    """Return a copy of a column with `n_new` rows of zeros more."""
+    return np.concatenate([column, np.zeros((n_new, *column.shape[1:]), column.dtype)])

@@ -12,8 +12,9 @@ import numpy as np
 
 from pipeline.config import TrackerConfig, digest
 from pipeline.errors import LakeError
-from pipeline.tracking import exemplars, snapshot
+from pipeline.tracking import snapshot
 from pipeline.tracking.as_tracked import AsTracked
+from pipeline.tracking.block import STILL, TrackedFrame, block_of, places_in
 from pipeline.tracking.deep_sort import TrackerState, advance, features_kept, initial_state
 from pipeline.tracking.gallery import Gallery
 from pipeline.tracking.hindsight.stream import Hindsight
@@ -23,6 +24,11 @@ from pipeline.types import Detections, Exemplars, Observations, Tracklets, Track
 CLOCK_JITTER = 0.1
 """Containers round presentation times to their own tick, up to a millisecond: frames this near their time are on it."""
 
+BLOCK_BOXES = 2048
+"""Detections after which frames are summed up together: more save no more time, and take memory."""
+
+NOBODY = np.zeros(0, np.int64)
+
 STATE_VERSION = 2
 """Raised by one whenever saved bytes change their meaning."""
 
@@ -31,7 +37,8 @@ class CameraTracking:
     """Follows the objects of one camera, over any number of segments.
 
     Memory is bounded by the tracks alive, plus the rows finished since the last `drain`. Of a living track only sums,
-    its gallery, at most `max_exemplars` pictures' embeddings and the boxes of a few seconds are kept.
+    its gallery, at most `max_exemplars` pictures' embeddings and the boxes of a few seconds are kept; besides, the last
+    frames as they came, until they are summed up, at the latest after 64 of them or `BLOCK_BOXES` detections.
     """
 
     last_captured_at_us: int | None
@@ -44,6 +51,8 @@ class CameraTracking:
         self._tracker = initial_state()
         self._summary = Summary.empty(config.max_exemplars)
         self._extent_xy = np.zeros(2)  # right and lower edge of the picture, as far as boxes have shown it
+        self._recent: list[TrackedFrame] = []  # not yet summed up
+        self._n_recent_boxes = 0
         self._rows: AsTracked | Hindsight = AsTracked() if config.hindsight is None else Hindsight(config)
         no_tracklets, no_exemplars = self._summary.rows()
         self._observations = [Observations.none()]
@@ -69,11 +78,16 @@ class CameraTracking:
         before, divided by `frame_interval_us`, is what tracks age by, so lost frames and variable rates count as the
         time they are. `camera_warp` is as in deep_sort.advance. Frames must come in order of time. Raises ValueError
         where they do not.
+
+        Boxes of some frames are summed up together, so nothing may be written into the arrays handed in afterwards.
         """
         elapsed_frames = self._elapsed_frames(captured_at_us, frame_interval_us)
+        if elapsed_frames > self._config.max_age_frames:
+            self.close()
         speed_noise = max(1.0, frame_interval_us / 1e6 * self._config.motion_fps)
-        tracker, tracks = advance(
-            self._tracker,
+        before = self._tracker
+        self._tracker, tracks = advance(
+            before,
             detections,
             embedding,
             elapsed_frames,
@@ -81,41 +95,51 @@ class CameraTracking:
             camera_warp=camera_warp,
             speed_noise=speed_noise,
         )
-        gone = ~np.isin(self._summary.track_id, tracks.track_id)
-        ended = self._summary.take(gone & self._summary.confirmed)
-        whole = detections.xyxy[np.isfinite(detections.xyxy).all(axis=1)]
-        self._extent_xy = np.maximum(self._extent_xy, whole[:, 2:].max(axis=0, initial=0))
-        self._summary = self._summary.follow(
-            tracks,
-            detections,
-            embedding,
-            exemplars.quality(detections.xyxy, detections.score, self._extent_xy),
-            camera_id=self._camera_id,
-            captured_at_us=captured_at_us,
-            frame=frame,
-        )
-        self._tracker = tracker
         self.last_captured_at_us = captured_at_us
-        self._rows.take_in(
-            tracks,
-            detections,
-            ended,
-            self._summary,
-            frame=frame,
-            captured_at_us=captured_at_us,
-            segment_id=segment_id,
-            elapsed_frames=elapsed_frames,
-            camera_warp=camera_warp,
-            speed_noise=speed_noise,
+        self._recent.append(
+            TrackedFrame(
+                frame=frame,
+                captured_at_us=captured_at_us,
+                segment_id=segment_id,
+                elapsed_frames=elapsed_frames,
+                speed_noise=speed_noise,
+                camera_warp=STILL if camera_warp is None else camera_warp,
+                track_id=tracks.track_id,
+                detection_index=tracks.detection_index,
+                hits=self._tracker.hits,
+                detections=detections,
+                embedding=embedding,
+            )
         )
+        self._n_recent_boxes += len(detections)
+        ended = _ended(before, self._tracker)
+        full = len(self._recent) >= self._rows.frames_wanted or self._n_recent_boxes >= BLOCK_BOXES
+        if full or len(ended):
+            self._sum_up(before, ended)
         return tracks
+
+    def _sum_up(self, before: TrackerState, ended: np.ndarray) -> None:
+        """Take the recent frames into the summary, and tell the rows' keeper of them.
+
+        ended (E,) are the confirmed tracks of `before`, the tracker's state before the last frame, that end in it. In
+        the frames before none did: then the frames up to there would have been summed up.
+        """
+        if not self._recent:
+            return
+        block, self._extent_xy = block_of(self._recent, self._extent_xy)
+        self._recent, self._n_recent_boxes = [], 0
+        followed = [self._tracker, before.take(ended)] if len(ended) else [self._tracker]
+        both = self._summary.follow(block, followed, camera_id=self._camera_id)
+        gone = places_in(self._tracker.track_id, both.track_id) < 0
+        self._summary = both.take(~gone) if len(ended) else both
+        self._rows.take_in(block, both.take(gone), self._summary)
 
     def close(self) -> None:
         """End every track: the camera's footage ends here, or a gap follows. Ids go on from where they were."""
+        self._sum_up(self._tracker, NOBODY)
         self._rows.close(self._summary)
-        none = np.zeros(0, np.int64)
-        self._tracker = self._tracker.take(none)
-        self._summary = self._summary.take(none)
+        self._tracker = self._tracker.take(NOBODY)
+        self._summary = self._summary.take(NOBODY)
 
     def drain(self) -> tuple[Observations, Tracklets, Exemplars]:
         """Hand out the rows completed since the last drain, sorted as their structs say, and forget them.
@@ -123,35 +147,33 @@ class CameraTracking:
         A track's boxes are complete once it is confirmed, the tentative ones included, and with hindsight once nothing
         later can change them; a tracklet and its exemplars when the track has ended.
         """
-        self._collect()
-        observations = Observations.concatenate(self._observations)
-        order = np.lexsort((observations.tracklet_id.astype(np.str_), observations.captured_at_us))
-        tracklets = Tracklets.concatenate(self._tracklets)
-        found = Exemplars.concatenate(self._exemplars)
-        rows = (
-            observations.take(order),
-            tracklets.take(np.argsort(tracklets.tracklet_id.astype(np.str_))),
-            found.take(np.lexsort((found.captured_at_us, found.tracklet_id.astype(np.str_)))),
-        )
-        nothing = [table.take(np.zeros(0, np.int64)) for table in rows]
+        rows = self._collected()
+        nothing = [table.take(NOBODY) for table in rows]
         self._observations, self._tracklets, self._exemplars = ([table] for table in nothing)
         return rows
 
-    def _collect(self) -> None:
-        """Take over what the rows' keeper has settled."""
-        observations, finished = self._rows.drain()
-        self._observations.extend(observations)
-        for part in finished:
-            tracklets, found = part.rows()
-            self._tracklets.append(tracklets)
-            self._exemplars.append(found)
+    def _collected(self) -> tuple[Observations, Tracklets, Exemplars]:
+        """Take over what the rows' keeper has settled, and return all rows not yet drained, sorted."""
+        self._sum_up(self._tracker, NOBODY)
+        settled, finished = self._rows.drain()
+        observations = Observations.concatenate([*self._observations, *settled])
+        tracklets, found = zip(*(part.rows() for part in finished), strict=True) if finished else ((), ())
+        tracklets = Tracklets.concatenate([*self._tracklets, *tracklets])
+        found = Exemplars.concatenate([*self._exemplars, *found])
+        rows = (
+            observations.take(np.lexsort((observations.tracklet_id.astype(np.str_), observations.captured_at_us))),
+            tracklets.take(np.argsort(tracklets.tracklet_id.astype(np.str_))),
+            found.take(np.lexsort((found.captured_at_us, found.tracklet_id.astype(np.str_)))),
+        )
+        self._observations, self._tracklets, self._exemplars = ([table] for table in rows)
+        return rows
 
     def to_bytes(self) -> bytes:
         """Return all there is to know for going on later: tracks, galleries, held-back and undrained rows.
 
         Equal states give equal bytes, and going on from them gives the rows that going on without a break gives.
         """
-        self._collect()
+        observations, tracklets, found = self._collected()
         tracker, summary = self._tracker, self._summary
         gallery = tracker.gallery or Gallery.empty(features_kept(self._config))
         count, feature = gallery.pack()
@@ -171,9 +193,9 @@ class CameraTracking:
                 "gallery.feature": feature,
                 **summary.to_arrays("summary"),
                 **self._rows.to_arrays(),
-                **snapshot.columns("observations", Observations.concatenate(self._observations)),
-                **snapshot.columns("tracklets", Tracklets.concatenate(self._tracklets)),
-                **snapshot.columns("exemplars", Exemplars.concatenate(self._exemplars)),
+                **snapshot.columns("observations", observations),
+                **snapshot.columns("tracklets", tracklets),
+                **snapshot.columns("exemplars", found),
             }
         )
 
@@ -218,3 +240,13 @@ class CameraTracking:
         elapsed = elapsed_us / frame_interval_us
         whole = round(elapsed)
         return float(whole) if whole and abs(elapsed - whole) < CLOCK_JITTER else elapsed
+
+
+def _ended(before: TrackerState, after: TrackerState) -> np.ndarray:
+    """Return the rows (E,) of the confirmed tracks of one state that are alive no more in the next."""
+    n_kept = len(after) - (after.next_id - before.next_id)  # new tracks stand at the end
+    if n_kept == len(before):
+        return NOBODY
+    ended = before.confirmed.copy()
+    ended[np.searchsorted(before.track_id, after.track_id[:n_kept])] = False
+    return np.flatnonzero(ended)

@@ -41,10 +41,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "reference": {"preset": "reference"},
     "sort": {"preset": "sort"},
     "bytetrack": {"preset": "bytetrack"},
+    "strongsort": {"preset": "strongsort"},
     "iou_age 5": {"iou_age_frames": 5},
     "iou_age 30": {"iou_age_frames": 30},
-    "low boxes": {"high_score": 0.6},
-    "low boxes start 0.7": {"high_score": 0.6, "start_score": 0.7},
+    "one matching": {"high_score": 0.0},
+    "high_score 0.6": {"high_score": 0.6},
+    "start 0.7": {"start_score": 0.7},
+    "noise by frame": {"motion_fps": 0},
+    "motion_fps 5": {"motion_fps": 5},
+    "motion_fps 20": {"motion_fps": 20},
+    "no joining": {"hindsight": {"max_gap_frames": 0}},
+    "no filling": {"hindsight": {"fill_gaps": False}},
+    "no smoothing": {"hindsight": {"smoothing": False}},
+    "no dropping": {"hindsight": {"min_evidence": 0}},
     "nsa": {"score_weighted_noise": True},
     "average 0.9": {"feature_average": 0.9},
     "cosine 0.3": {"max_cosine_distance": 0.3},
@@ -54,6 +63,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "age 60": {"max_age_frames": 60},
 }
 """Overrides of the defaults, by name; `preset` lays a preset's values under them."""
+
+MOT15_FPS = {"PETS09-S2L1": 7.0, "ETH-Sunnyday": 14.0, "KITTI-13": 10.0, "TUD-Campus": 25.0}
+"""Frame rates of the sequences by MOTChallenge's own seqinfo.ini."""
 
 SURE, DOUBTFUL = 0.5, 0.1
 FIELDS = ("HOTA", "DetA", "AssA", "IDF1", "MOTA", "IDSW", "Frag")
@@ -87,12 +99,19 @@ def every(sequence: DetectedSequence, step: int) -> tuple[DetectedSequence, np.n
 
 
 def _mot15(data: Path, step: int) -> Iterator[Scene]:
-    for sequence in read_sequences(data / "mot15"):
+    for sequence in _with_rates(data):
         yield Scene(every(sequence, step)[0])
 
 
+def _with_rates(data: Path) -> list[DetectedSequence]:
+    """Read the MOT15 sequences; the folder has no seqinfo.ini, whose frame rates these are."""
+    return [
+        replace(one, frame_rate_fps=one.frame_rate_fps or MOT15_FPS[one.name]) for one in read_sequences(data / "mot15")
+    ]
+
+
 def _looks(data: Path, how: str) -> Iterator[Scene]:
-    sequences = read_sequences(data / "mot15")
+    sequences = _with_rates(data)
     for sequence, embedding in zip(sequences, looks.put_on(sequences, looks.People(data / looks.FEATURES), how)):
         yield Scene(sequence, embedding)
 

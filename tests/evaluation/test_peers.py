@@ -12,6 +12,7 @@ from pipeline.boxes import iou
 from pipeline.errors import UserError
 from pipeline.evaluation import peers
 from pipeline.evaluation.peers import PEER_NAMES, peer
+from pipeline.evaluation.sequences import ASSUMED_FPS
 from pipeline.types import EMBEDDING_DIM, Detections
 
 LOOK = np.eye(2, EMBEDDING_DIM, dtype=np.float32)
@@ -83,3 +84,12 @@ def test_importing_the_module_imports_no_peer():
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("name", ["trackers-sort", "trackers-bytetrack"])
+def test_an_unknown_frame_rate_is_the_one_that_ours_assumes(name):
+    known, unknown = peer(name), peer(name)
+    known.start(ASSUMED_FPS)
+    unknown.start(None)
+    ages = [tracker._tracker.maximum_frames_without_update for tracker in (known, unknown)]
+    assert ages[0] == ages[1]

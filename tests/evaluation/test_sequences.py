@@ -65,13 +65,28 @@ def test_a_folder_of_sequences_is_sorted_by_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("confidence", "score"),
-    [((0.3, 0.9), (0.3, 0.9)), ((55.2, -3.0), (1.0, 0.0)), ((-1, -1), (1.0, 1.0)), ((-1, 0.5), (0.0, 0.5))],
+    ("confidence", "score", "scale"),
+    [((0.3, 0.9), (0.3, 0.9), "as given"), ((55, 5), (0.55, 0.05), "percent"), ((-1, -1), (1.0, 1.0), "none given")],
 )
-def test_confidences_become_scores_as_in_replays(tmp_path, confidence, score):
-    path = tmp_path / "det.txt"
-    path.write_text("".join(f"1,-1,0,0,5,5,{value}\n" for value in confidence))
-    assert read_detections(path)[2].tolist() == pytest.approx(score)
+def test_confidences_become_scores_and_their_scale_is_told(tmp_path, confidence, score, scale):
+    write(tmp_path / "a", "".join(f"1,-1,0,0,5,5,{value}\n" for value in confidence))
+    found = read_detections(tmp_path / "a" / "det" / "det.txt")
+    assert found[2].tolist() == pytest.approx(score) and found[2].dtype == np.float32
+    (sequence,) = read_sequences(tmp_path)
+    assert found[3] == sequence.score_scale == scale
+
+
+def test_sequences_are_called_as_their_folders_are_here(tmp_path, monkeypatch):
+    for part in ("x", "y"):
+        write(tmp_path / "kept" / part / "same", TWO_BOXES)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "A").symlink_to(tmp_path / "kept" / "x" / "same")
+    (tmp_path / "in" / "B").symlink_to(tmp_path / "kept" / "y" / "same")
+    assert [sequence.name for sequence in read_sequences(tmp_path / "in")] == ["A", "B"]
+    monkeypatch.chdir(tmp_path / "kept" / "x" / "same")
+    assert read_sequences(Path("."))[0].name == "same"
+    monkeypatch.chdir("det")
+    assert read_sequences(Path(".."))[0].name == "same"
 
 
 @pytest.mark.parametrize(
@@ -80,6 +95,13 @@ def test_confidences_become_scores_as_in_replays(tmp_path, confidence, score):
         ("1,-1,0,0,5,5,1\n1,-1,0,0,5\n", None, None, "det.txt, line 2: expected 7 numbers as on the lines before"),
         ("0,-1,0,0,5,5,1\n", None, None, "det.txt, line 1: expected a whole frame of at least 1, got 0"),
         ("1,-1,0,0,-5,5,1\n", None, None, "det.txt, line 1: expected a width and height of at least 0, got -5, 5"),
+        (
+            "1,-1,0,0,5,5,1\n1,-1,0,0,1e39,5,1\n",
+            None,
+            None,
+            "det.txt, line 2: expected corners within 1e+09 pixels, got",
+        ),
+        ("1,-1,-1e38,0,5,5,1\n", None, None, "det.txt, line 1: expected corners within 1e+09 pixels, got"),
         ("1,-1,0,0,nan,5,1\n", None, None, "det.txt, line 1: expected finite numbers"),
         (TWO_BOXES, "1,1,0,0,5,5,1\n1,1,0,0,5,5,1\n", None, "gt.txt, line 2: expected one box a track and frame"),
         (TWO_BOXES, None, 2, "det.txt: expected frames 1 to 2, the seqLength of "),

@@ -79,6 +79,14 @@ def test_blas_has_one_thread_only_while_it_is_measured(monkeypatch):
 def test_table(tmp_path):
     result = CliRunner().invoke(app, ["bench", "tracker", "--data", str(sequence(tmp_path))])
     assert result.exit_code == 0 and "nightfleet" in result.stdout and "objects-9" in result.stdout
+    assert "In objects-9 they never are: it has 3 frames" in result.stdout
+
+
+def test_the_footnote_names_the_inputs_too_short_to_fill_a_gallery(monkeypatch):
+    monkeypatch.setattr(bench_tracker, "CROWD_FRAMES", {4: 100, 9: 99})
+    said = bench_tracker.footnote(["mot15", "objects-4", "objects-9"])
+    assert "objects-9" in said and "objects-4" not in said
+    assert "objects-9" not in bench_tracker.footnote(["mot15"])
 
 
 def test_what_is_absent_is_left_out_and_said_so(monkeypatch):

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jobs import track_sequences
 from jobs.track_sequences import BESIDE, evaluate_trackers, track, track_with_peer
-from pipeline.config import TrackerConfig
-from pipeline.errors import TruthError
+from pipeline.config import TrackerConfig, tracker_preset
+from pipeline.errors import TruthError, UserError
 from pipeline.evaluation.formats import read_mot
 from pipeline.evaluation.sequences import read_sequences
 from pipeline.types import EMBEDDING_DIM
@@ -170,3 +171,65 @@ def test_contradictions_are_one_sentence(arguments, sentence):
     done = nightfleet("evaluate", "mot", *arguments)
     assert done.returncode == 2
     assert sentence in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("share", ["7", "-0.1"])
+def test_a_visibility_that_is_no_share_is_refused(share):
+    done = nightfleet("evaluate", "mot", "folder", "--min-visibility", share)
+    assert done.returncode == 2 and "Invalid value" in done.stderr and "than or equal" in done.stderr
+
+
+def test_out_that_cannot_be_written_to_is_told_before_anything_is_tracked(scenes, tmp_path, monkeypatch):
+    monkeypatch.setattr(track_sequences, "track", lambda *_: pytest.fail("tracked"))
+    file = tmp_path / "file"
+    file.write_text("mine")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "ioutrack-sort").write_text("mine")
+    refused = [(file, False), (file / "below", False), (tmp_path / "taken", True)]
+    for out, beside in refused:
+        done = nightfleet("evaluate", "mot", scenes, "--out", out, *(["--beside"] if beside else []))
+        assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+        assert "expected a folder to write the tracks to, got a file" in done.stderr
+    assert file.read_text() == "mine"
+    monkeypatch.setattr(track_sequences.os, "access", lambda *_: False)  # as root everything can be written to
+    with pytest.raises(UserError, match="tracks: cannot be written to"):
+        evaluate_trackers(scenes, CONFIG, out=tmp_path / "tracks")
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(scenes, tmp_path):
+    (tmp_path / "market.txt").mkdir()
+    with pytest.raises(UserError, match=r"market\.txt: cannot be written"):
+        evaluate_trackers(scenes, CONFIG, out=tmp_path)
+
+
+def test_scales_of_confidences_are_told(tmp_path):
+    for number, (name, factor) in enumerate({"plain": 1, "hundred": 100}.items()):
+        write(tmp_path / name, number, 20, 3)
+        det = tmp_path / name / "det" / "det.txt"
+        rows = [line.split(",") for line in det.read_text().splitlines()]
+        det.write_text("".join(",".join([*row[:6], str(float(row[6]) * factor)]) + "\n" for row in rows))
+    done = nightfleet("evaluate", "mot", tmp_path, "--json")
+    assert json_of(done)["score_scale"] == {"hundred": "percent", "plain": "as given"}
+    told = "nightfleet: confidences that are not scores of 0 to 1: hundred (divided by 100)"
+    assert done.stderr.splitlines() == [told]
+    assert nightfleet("evaluate", "mot", tmp_path).stderr.splitlines() == [told]
+    assert nightfleet("evaluate", "mot", tmp_path / "plain").stderr == ""
+
+
+@pytest.mark.parametrize(("preset", "survived"), [("sort", 1), ("bytetrack", 30)])
+def test_presets_survive_the_gaps_that_the_published_trackers_do(tmp_path, preset, survived):
+    """SORT's max_age 1 and ByteTrack's track_buffer 30: as many frames can be missed, not one more."""
+    for missed in (survived, survived + 1):
+        frames = [*range(1, 11), *range(11 + missed, 21 + missed)]
+        folder = tmp_path / f"missed-{missed}" / "det"
+        folder.mkdir(parents=True)
+        (folder / "det.txt").write_text("".join(f"{frame},-1,100,100,40,90,0.9\n" for frame in frames))
+    n_tracks = {one.name: track(one, tracker_preset(preset)).track_id.max() for one in read_sequences(tmp_path)}
+    assert n_tracks == {f"missed-{survived}": 1, f"missed-{survived + 1}": 2}
+
+
+def test_strongsort_weighs_motion_as_published():
+    """0.98 of the looks and 0.02 of the squared distance, which pipeline.tracking.association.mix takes by its gate."""
+    preset = tracker_preset("strongsort")
+    weight = preset.motion_weight
+    assert weight / preset.gate_sq / (1 - weight) == pytest.approx(0.02 / 0.98, rel=1e-3)

@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from pipeline.config import TrackerConfig
 from pipeline.tracking import association, compiled
 from pipeline.tracking.deep_sort import TrackerState, advance_numpy, initial_state
-from pipeline.types import COCO_CLASSES, EMBEDDING_DIM, Detections
+from pipeline.types import EMBEDDING_DIM, Detections
 from tests.realdata import ROOT
 from tests.tracking.paths import advance_compiled, content
 from tests.tracking.scenes import CAR, PERSON, TRUCK, found, look, looks, walk
@@ -156,13 +156,6 @@ def test_arrays_of_any_memory_layout_are_taken():
         mine, tracks = advance_compiled(mine, strided, np.asfortranarray(frame.embedding), 1, TrackerConfig())
         theirs, expected = advance_numpy(theirs, frame.detections, frame.embedding, 1, TrackerConfig())
         assert content(mine, tracks) == content(theirs, expected)
-
-
-def test_unknown_classes_are_refused():
-    unknown = Detections(np.array([[0, 0, 9, 9]], np.float32), np.ones(1, np.float32), np.full(1, 80, np.int16))
-    assert len(COCO_CLASSES) == 80
-    with pytest.raises(IndexError):
-        advance_compiled(initial_state(), unknown, look(1), 1, TrackerConfig())
 
 
 def columns(state: TrackerState) -> list[np.ndarray]:

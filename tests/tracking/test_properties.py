@@ -191,3 +191,13 @@ def test_one_step_of_any_length_keeps_costs_finite(elapsed):
     mean, cov = kalman.predict(*some_tracks(50, seed=4), elapsed)
     assert positive_definite(cov) and np.isfinite(mean).all()
     assert np.isfinite(kalman.gating_distance_sq(mean, cov, mean[:, :4] + 1)).all()
+
+
+@BOTH
+@pytest.mark.parametrize("class_id", [-1, 80, -32768, 32767])
+def test_unknown_classes_are_refused(advance, class_id):
+    boxes = found((0, 0, 40, 80), (0, 0, 0, 0), class_id=class_id)  # the second cannot be tracked
+    message = f"Detections.class_id: expected 0 to 79, indices into COCO_CLASSES, got {class_id}"
+    for detections, embedding in ((boxes, looks(1, 2)), (boxes.take(np.array([1])), look(1))):
+        with pytest.raises(ValueError, match=message):
+            advance(initial_state(), detections, embedding, 1, TrackerConfig())

@@ -9,9 +9,10 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from pipeline.config import TrackerConfig, tracker_preset
+from pipeline.config import HindsightConfig, TrackerConfig, tracker_preset
 from pipeline.errors import LakeError
 from pipeline.tracking import snapshot
+from pipeline.tracking import tracklets as camera_tracking
 from pipeline.tracking.tracklets import CameraTracking
 from pipeline.types import Detections, Exemplars, Observations, Tracklets
 from tests.tracking.scenes import CAR, TRUCK, Frame, found, look, looks, walk
@@ -222,6 +223,23 @@ def test_interrupted_at_any_frame_gives_the_same_rows_and_bytes(drains):
         second.close()
         drained.append(second.drain())
         assert_same_rows(joined(drained), expected)
+
+
+@pytest.mark.parametrize("hindsight", [None, HindsightConfig()], ids=["off", "on"])
+def test_how_many_frames_are_summed_up_at_once_changes_no_row_and_no_byte(hindsight, monkeypatch):
+    frames, found = walk(6, 150, 4, miss=0.2, false=0.8), []
+    config = CONFIG.model_copy(update={"hindsight": hindsight})
+    for n_boxes in (1, 20, camera_tracking.BLOCK_BOXES):
+        monkeypatch.setattr(camera_tracking, "BLOCK_BOXES", n_boxes)
+        tracking = CameraTracking("gate", config)
+        for number, frame in enumerate(frames):
+            feed_frame(tracking, number, frame)
+        state = tracking.to_bytes()
+        tracking.close()
+        found.append((state, tracking.drain()))
+    for state, rows in found[:-1]:
+        assert state == found[-1][0]
+        assert_same_rows(rows, found[-1][1])
 
 
 def test_state_stays_small_however_long_an_object_stays():

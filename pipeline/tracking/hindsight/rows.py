@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from pipeline.types import Detections
+from pipeline.tracking.block import Block
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -34,22 +34,22 @@ class Boxes:
         return Boxes(*(getattr(self, field.name)[index] for field in fields(self)))
 
     @staticmethod
-    def of_frame(track: np.ndarray, step: int, detections: Detections) -> Boxes:
-        """Return the boxes of one frame, `detections` being those of the tracks `track` (N,)."""
-        n_boxes = len(track)
+    def none() -> Boxes:
+        """Return no boxes."""
+        none = np.zeros(0, np.int64)
         return Boxes(
-            track,
-            np.full(n_boxes, step, np.int64),
-            detections.class_id,
-            detections.score,
-            detections.xyxy,
-            np.zeros(n_boxes, bool),
+            none, none, np.zeros(0, np.int16), np.zeros(0, np.float32), np.zeros((0, 4), np.float32), np.zeros(0, bool)
         )
 
     @staticmethod
+    def of(block: Block, first_step: int) -> Boxes:
+        """Return the boxes of a block of frames, the first of which is number `first_step`."""
+        written = np.zeros(len(block), bool)
+        return Boxes(block.track_id, first_step + block.place, block.class_id, block.score, block.xyxy, written)
+
+    @staticmethod
     def concatenate(parts: list[Boxes]) -> Boxes:
-        """Stack boxes in order."""
-        parts = [Boxes.of_frame(np.zeros(0, np.int64), 0, Detections.empty()), *parts]
+        """Stack boxes in order; `parts` must not be empty."""
         return Boxes(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Boxes)))
 
 
@@ -84,19 +84,17 @@ class Frames:
             np.zeros((0, 2, 3)),
         )
 
-    def followed_by(self, frame: list, captured_at_us: list, segment_id: list, clock: list, warp: list) -> Frames:
-        """Return these and the frames after them, a list per column."""
-        more = Frames(
-            self.first_step + len(self),
-            np.array(frame, np.int32),
-            np.array(captured_at_us, np.int64),
-            np.array(segment_id, object),
-            np.array(clock, np.float64),
-            np.array(warp, np.float64).reshape(-1, 2, 3),
-        )
+    @staticmethod
+    def of(block: Block, first_step: int, clock: np.ndarray) -> Frames:
+        """Return the frames of a block, the first of which is number `first_step`."""
+        return Frames(first_step, block.frame, block.captured_at_us, block.segment_id, clock, block.camera_warp)
+
+    @staticmethod
+    def concatenate(parts: list[Frames]) -> Frames:
+        """Stack frames, each part following the one before; `parts` must not be empty."""
         columns = [field.name for field in fields(Frames)][1:]
         return Frames(
-            self.first_step, *(np.concatenate([getattr(self, name), getattr(more, name)]) for name in columns)
+            parts[0].first_step, *(np.concatenate([getattr(part, name) for part in parts]) for name in columns)
         )
 
     def since(self, step: int) -> Frames:

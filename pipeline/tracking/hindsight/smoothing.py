@@ -10,9 +10,11 @@ Every array is (F, C, ...): F places in a row, one chain of boxes a column, each
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from pipeline.tracking import kalman
+from pipeline.tracking import compiled, kalman
 
 POSITION_STD = 1 / 40
 """Random motion of the place itself in a frame, as a share of the height: half the tracker's."""
@@ -30,11 +32,33 @@ def smooth(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed
     elapsed      (F, C)    float64, frames since the place before; row 0 is not read
     seen         (F, C)    bool, row 0 all true. Places after a column's last seen one are predictions: leave them out
     speed_noise            as in deep_sort.advance
+
+    Compiled where numba is installed (pipeline.tracking.compiled), otherwise `smooth_numpy`: equal bits.
     """
-    smoothed = np.empty_like(measurement)
     if len(measurement) == 0:
-        return smoothed
-    mean, cov, mean_ahead, cov_ahead = _forwards(measurement, elapsed, seen, speed_noise)
+        return np.empty_like(measurement)
+    return _quickest()[0](measurement, elapsed, seen, float(speed_noise))
+
+
+def last_state(
+    measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean (C, 8) and cov (C, 4, 3) of every column after its last seen place."""
+    mean, cov, _, _ = _quickest()[1](measurement, elapsed, seen, float(speed_noise))
+    last = len(seen) - 1 - seen[::-1].argmax(axis=0)
+    column = np.arange(seen.shape[1])
+    return mean[last, column], cov[last, column]
+
+
+def _quickest() -> tuple[Callable, Callable]:
+    """Return the smoother and its way forwards, compiled where that can be had."""
+    return compiled.smoother() or (smooth_numpy, forwards_numpy)
+
+
+def smooth_numpy(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float) -> np.ndarray:
+    """Smooth as `smooth` says, one place at least: the twin that needs no compiler."""
+    smoothed = np.empty_like(measurement)
+    mean, cov, mean_ahead, cov_ahead = forwards_numpy(measurement, elapsed, seen, speed_noise)
     later = mean[-1]
     smoothed[-1] = later[:, :4]
     for place in range(len(measurement) - 2, -1, -1):
@@ -45,17 +69,7 @@ def smooth(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed
     return smoothed
 
 
-def last_state(
-    measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float = 1.0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean (C, 8) and cov (C, 4, 3) of every column after its last seen place."""
-    mean, cov, _, _ = _forwards(measurement, elapsed, seen, speed_noise)
-    last = len(seen) - 1 - seen[::-1].argmax(axis=0)
-    column = np.arange(seen.shape[1])
-    return mean[last, column], cov[last, column]
-
-
-def _forwards(
+def forwards_numpy(
     measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float
 ) -> tuple[np.ndarray, ...]:
     """Filter: mean (F, C, 8) and cov (F, C, 4, 3) after each place, and the same as predicted for it."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-STILL = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-"""The warp of a camera that did not move."""
+from pipeline.tracking.block import STILL
 
 
 def into_last(warp: np.ndarray) -> np.ndarray | None:

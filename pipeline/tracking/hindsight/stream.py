@@ -17,12 +17,13 @@ from pipeline import boxes as box_geometry
 from pipeline.config import TrackerConfig
 from pipeline.tracking import kalman, snapshot
 from pipeline.tracking.association import GROUP_OF_CLASS
+from pipeline.tracking.block import Block
 from pipeline.tracking.hindsight import relinking, smoothing, steady
 from pipeline.tracking.hindsight.looks import LookStatistics, halves, mean_look
 from pipeline.tracking.hindsight.relinking import Ends
 from pipeline.tracking.hindsight.rows import Boxes, Frames
 from pipeline.tracking.summary import Summary
-from pipeline.types import Detections, Observations, Tracks
+from pipeline.types import Observations
 
 SWEEP_FRAMES = 64
 """Frames from one settling to the next: trades memory, and how late rows come, against time."""
@@ -30,6 +31,12 @@ SWEEP_FRAMES = 64
 HOLD_FRAMES = 32
 """Boxes this much younger than a track's last are not written yet: what comes later still moves them. With the
 smoother's noise a box a second on moves the present one by less than a hundredth of its own error."""
+
+MOST_CHANGE = 2.0
+"""A smoothed height or aspect is at most this many times that of the boxes seen next to it, or one in so many."""
+
+DOUBT_FRAMES = 128
+"""A track this long is an object though its scores say little: false boxes do not follow each other for so long."""
 
 CONTEXT_FRAMES = 32
 """Written boxes kept so that smoothing goes on without a seam, and so that a track's last speed is known."""
@@ -44,57 +51,55 @@ class Hindsight:
         self._options = config.hindsight
         # Whatever could precede a track has died by then, or was seen again while the track was there.
         self._settled_after = max(config.max_age_frames, config.n_init) + 1
+        self._begin()
+        self._observations: list[Observations] = []
+        self._finished: list[Summary] = []
+
+    def _begin(self) -> None:
+        """Begin a stream: nothing seen, nothing held back, nothing learned."""
         self._step = 0  # number of the next frame
         self._clock = 0.0
         self._speed_noise = 1.0  # of the last frame, as in deep_sort.advance
         self._frames = Frames.none()
-        self._new_frames: tuple[list, ...] = ([], [], [], [], [])
+        self._new_frames: list[Frames] = []
         self._into_last: np.ndarray | None = None  # (F, 2, 3), of _frames in a sweep; None where the camera stands
-        self._boxes = Boxes.concatenate([])
+        self._boxes = Boxes.none()
         self._new_boxes: list[Boxes] = []
-        self._ended = Summary.empty(config.max_exemplars)  # confirmed tracks that ended and may be continued
-        self._before = Summary.empty(config.max_exemplars)  # what living tracks continue, under the living one's id
+        self._ended = Summary.empty(self._config.max_exemplars)  # confirmed tracks that ended and may be continued
+        self._before = Summary.empty(
+            self._config.max_exemplars
+        )  # what living tracks continue, under the living one's id
         self._settled = np.zeros(0, np.int64)  # tracks, living or in _ended, whose beginning is settled
         self._entry: dict[int, np.ndarray] = {}  # by track: (2,) bottom centre of its first box as written
         self._exit: dict[int, np.ndarray] = {}  # the same of the last one so far; of use within a sweep only
         self._looks = LookStatistics()
-        self._observations: list[Observations] = []
-        self._finished: list[Summary] = []
 
-    def take_in(
-        self,
-        tracks: Tracks,
-        detections: Detections,
-        ended: Summary,
-        living: Summary,
-        *,
-        frame: int,
-        captured_at_us: int,
-        segment_id: str,
-        elapsed_frames: float,
-        camera_warp: np.ndarray | None,
-        speed_noise: float,
-    ) -> None:
-        """Take in one frame: its tracks and detections, the confirmed tracks that ended before it, and all alive."""
-        self._clock += elapsed_frames
-        self._speed_noise = speed_noise
-        warp = steady.STILL if camera_warp is None else camera_warp
-        for column, value in zip(self._new_frames, (frame, captured_at_us, segment_id, self._clock, warp)):
-            column.append(value)
-        seen = np.flatnonzero(tracks.detection_index >= 0)
-        if len(seen):
-            found = detections.take(tracks.detection_index[seen])
-            self._new_boxes.append(Boxes.of_frame(tracks.track_id[seen], self._step, found))
+    @property
+    def frames_wanted(self) -> int:
+        """Frames that may come in one block at most: those up to the next sweep."""
+        return SWEEP_FRAMES - self._step % SWEEP_FRAMES
+
+    def take_in(self, block: Block, ended: Summary, living: Summary) -> None:
+        """Take in a block of frames, the confirmed tracks that ended in its last one, and all alive after it."""
+        self._speed_noise = block.speed_noise
+        clock = np.add.accumulate(np.append(self._clock, block.elapsed_frames))[1:]
+        self._new_frames.append(Frames.of(block, self._step, clock))
+        self._new_boxes.append(Boxes.of(block, self._step))
         self._end(ended, living)
-        self._step += 1
+        self._clock = float(clock[-1])
+        self._step += len(block.frame)
         if self._step % SWEEP_FRAMES == 0:
             self._sweep(living, closing=False)
 
     def close(self, living: Summary) -> None:
-        """Settle everything, for no frame follows. `living` are the tracks alive to the end; confirmed ones count."""
+        """Settle everything: no frame follows, or one after so long that it begins another stream.
+
+        `living` are the tracks alive to the end, of which confirmed ones count.
+        """
         none = living.take(np.zeros(0, np.int64))
         self._end(living.take(living.confirmed), none)
         self._sweep(none, closing=True)
+        self._begin()
 
     def drain(self) -> tuple[list[Observations], list[Summary]]:
         """Hand out what is settled since the last drain, in no order: observations, and finished tracks."""
@@ -138,12 +143,10 @@ class Hindsight:
 
     def _gather(self) -> None:
         """Lay the frames and boxes of the last steps to the others."""
-        self._frames = self._frames.followed_by(*self._new_frames)
-        self._new_frames = ([], [], [], [], [])
+        self._frames = Frames.concatenate([self._frames, *self._new_frames])
         self._into_last = steady.into_last(self._frames.warp)
-        if self._new_boxes:
-            self._boxes = Boxes.concatenate([self._boxes, *self._new_boxes])
-            self._new_boxes = []
+        self._boxes = Boxes.concatenate([self._boxes, *self._new_boxes])
+        self._new_frames, self._new_boxes = [], []
 
     def _end(self, ended: Summary, living: Summary) -> None:
         """Keep tracks that ended, and learn from them how alike looks of one object and of two are."""
@@ -186,11 +189,12 @@ class Hindsight:
             self._settled = np.concatenate([self._settled, new.track_id[due]])
             return
         lost_ends = self._ends(self._ended, last=True)
-        odds = relinking.motion_log_odds(lost_ends, new_ends, self._options.max_gap_frames, self._speed_noise)
-        odds += self._looks.log_odds(lost_ends.look @ new_ends.look.T)
-        row, column = relinking.choose(odds)
-        joined = due[column]
-        row, column = row[joined], column[joined]
+        row, column = relinking.candidates(lost_ends, new_ends, self._options.max_gap_frames, self._speed_noise)
+        odds = relinking.motion_log_odds(lost_ends, new_ends, row, column, self._speed_noise)
+        odds += self._looks.log_odds(relinking.look_similarity(lost_ends, new_ends, row, column))
+        chosen = relinking.choose(row, column, odds)
+        chosen = chosen[due[column[chosen]]]
+        row, column = row[chosen], column[chosen]
         earlier, later = self._ended.track_id[row], new.track_id[column]
         self._settled = np.concatenate([self._settled, new.track_id[due]])
         for i in np.argsort(new_ends.at[column], kind="stable").tolist():
@@ -221,19 +225,27 @@ class Hindsight:
         return ended.track_id[over]
 
     def _drop(self, over: np.ndarray) -> np.ndarray:
-        """Drop those tracks of `over` that nothing is written of and that never had the evidence of an object.
-
-        Evidence is summed over the boxes: 1 for one of score 1, nothing for one of score 0.5, less than nothing below.
-        """
-        mine = np.isin(self._ended.track_id, over)
-        evidence = 2 * self._ended.score_sum - self._ended.n_observations
-        unwritten = ~np.isin(self._ended.track_id, self._boxes.track[self._boxes.written])
-        spurious = mine & unwritten & (evidence < self._options.min_evidence)
+        """Drop those tracks of `over` that never had the evidence of an object."""
+        spurious = np.isin(self._ended.track_id, over) & ~np.isin(self._ended.track_id, self._with_evidence())
         dropped = self._ended.track_id[spurious]
         self._ended = self._ended.take(~spurious)
         self._boxes = self._boxes.take(~np.isin(self._boxes.track, dropped))
         self._settled = self._settled[~np.isin(self._settled, dropped)]
         return over[~np.isin(over, dropped)]
+
+    def _with_evidence(self) -> np.ndarray:
+        """Return the tracks that are objects beyond doubt, written or not: they never cease to be.
+
+        Evidence is summed over the boxes: 1 for one of score 1, nothing for one of 0.5 or below. What is there for
+        DOUBT_FRAMES is an object, whatever its scores. Nothing is written of a track before, so all its boxes are here.
+        """
+        track, row = np.unique(self._boxes.track, return_inverse=True)
+        evidence = np.bincount(row, np.maximum(2 * self._boxes.score.astype(np.float64) - 1, 0), len(track))
+        first, last = np.full(len(track), np.iinfo(np.int64).max), np.zeros(len(track), np.int64)
+        np.minimum.at(first, row, self._boxes.step)
+        np.maximum.at(last, row, self._boxes.step)
+        sure = (evidence >= self._options.min_evidence) | (last - first >= DOUBT_FRAMES)
+        return np.union1d(track[sure], np.array(sorted(self._entry), np.int64))
 
     def _write(self, living: Summary, over: np.ndarray) -> None:
         """Smooth, fill and write the boxes that are settled: all of the tracks `over`, the older ones of others."""
@@ -242,7 +254,7 @@ class Hindsight:
         track, start, count = np.unique(boxes.track, return_index=True, return_counts=True)
         end_step = boxes.step[start + count - 1]
         limit = np.where(np.isin(track, over), end_step, end_step - HOLD_FRAMES)
-        limit[~np.isin(track, self._settled)] = -1
+        limit[~(np.isin(track, self._settled) & np.isin(track, self._with_evidence()))] = -1
         ready = np.repeat(limit, count) >= boxes.step
         fresh = ready & ~boxes.written
         with_fresh = np.unique(boxes.track[fresh])
@@ -276,7 +288,9 @@ class Hindsight:
         before = np.maximum.accumulate(np.where(seen, np.arange(shape[0])[:, None], -1), axis=0)
         after = np.minimum.accumulate(np.where(seen, np.arange(shape[0])[:, None], shape[0])[::-1], axis=0)[::-1]
         inside = after < shape[0]
-        box_after = box_at[np.minimum(after, shape[0] - 1), np.arange(shape[1])]
+        after = np.minimum(after, shape[0] - 1)
+        way = _of_likely_size(way, measurement, before, after)
+        box_after = box_at[after, np.arange(shape[1])]
         wanted = inside & (ready & ~boxes.written)[box_after]
         if not self._options.fill_gaps:
             wanted &= seen
@@ -339,6 +353,9 @@ class Hindsight:
         track, row = np.unique(here.track, return_inverse=True)
         first_open = np.full(len(track), np.iinfo(np.int64).max)
         np.minimum.at(first_open, row[~here.written], here.step[~here.written])
+        last_written = np.full(len(track), -1)
+        np.maximum.at(last_written, row[here.written], here.step[here.written])
+        first_open = np.minimum(first_open, last_written + 1)  # a gap after what is written is still to be filled
         self._boxes = here.take(here.step >= first_open[row] - CONTEXT_FRAMES)
         self._settled = self._settled[np.isin(self._settled, kept)]
         self._frames = self._frames.since(int(self._boxes.step.min(initial=self._step)))
@@ -385,6 +402,17 @@ class Hindsight:
         for part in (living, self._ended, self._before):
             name_of.update(zip(part.track_id.tolist(), part.tracklet_id.tolist()))
         return np.array([name_of[one] for one in track.tolist()], object)
+
+
+def _of_likely_size(way: np.ndarray, measurement: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Keep aspect and height of smoothed boxes (F, C, 4) within MOST_CHANGE of the boxes seen before and after.
+
+    A cubic through a gap can overshoot, below zero too. before, after (F, C): places of those boxes.
+    """
+    column = np.arange(way.shape[1])
+    sizes = np.stack([measurement[before, column, 2:], measurement[after, column, 2:]])
+    low, high = sizes.min(axis=0) / MOST_CHANGE, sizes.max(axis=0) * MOST_CHANGE
+    return np.concatenate([way[:, :, :2], np.clip(way[:, :, 2:], low, high)], axis=2)
 
 
 def _groups(tracks: Summary) -> np.ndarray:

@@ -1,4 +1,8 @@
-"""The one compiled function that is called from Python, and kept on disk between processes."""
+"""The compiled functions that are called from Python, and kept on disk between processes.
+
+numba looks whether this file has changed, but not at those whose loops go into the machine code; it does look at the
+values a function closes over. So `sources`, a digest of them all, is one.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Callable
 
 from numba import njit, typeof
 
+from pipeline.tracking.kernels import smoothing
 from pipeline.tracking.kernels.frame import Options, advance
 
 
@@ -13,9 +18,6 @@ def compiled_for(arguments: tuple, sources: int, *, on_disk: bool) -> Callable:
     """Return kernels.frame.advance compiled for arguments of these types only, from the disk where it is there.
 
     It takes its options as an array (12,) float64: a tuple would cost a microsecond at each call.
-
-    numba looks whether this file has changed, but not at those whose loops go into the machine code; it does look at
-    the values a function closes over. So `sources`, a digest of them all, is one.
     """
 
     def core(
@@ -35,3 +37,18 @@ def compiled_for(arguments: tuple, sources: int, *, on_disk: bool) -> Callable:
         )  # fmt: skip
 
     return njit(tuple(typeof(argument) for argument in arguments), cache=on_disk)(core)
+
+
+def smoother_for(arguments: tuple, sources: int, *, on_disk: bool) -> tuple[Callable, Callable]:
+    """Return kernels.smoothing.smooth and forwards, compiled likewise."""
+
+    def smooth(measurement, elapsed, seen, speed_noise):
+        sources  # noqa: B018
+        return smoothing.smooth(measurement, elapsed, seen, speed_noise)
+
+    def forwards(measurement, elapsed, seen, speed_noise):
+        sources  # noqa: B018
+        return smoothing.forwards(measurement, elapsed, seen, speed_noise)
+
+    compiled = njit(tuple(typeof(argument) for argument in arguments), cache=on_disk)
+    return compiled(smooth), compiled(forwards)

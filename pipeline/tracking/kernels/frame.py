@@ -45,14 +45,14 @@ def advance(
 
     Returns the columns of the next state: track_id, mean, cov, hits, time_since_update, confirmed, group, class_score;
     of its gallery: slot, end, count, features (the same buffer or another) and slots_used, and whether the buffer was
-    written into; of its Tracks: xyxy, class_id, detection_index; the next id; and whether all classes of trackable
-    boxes are known, without which nothing else is right.
+    written into; of its Tracks: xyxy, class_id, detection_index; and the next id. Classes must be known ones.
     """
     n_tracks = len(track_id)
-    row, box_xyxy, measurement, blank, classes_known = _trackable(xyxy, score, class_id, embedding)
+    row, box_xyxy, measurement, blank = _trackable(xyxy, score, embedding)
     n_boxes = len(row)
     ahead, spread = np.empty_like(mean), np.empty_like(cov)
-    motion.predict(mean, cov, elapsed, once, twice, speed_noise, ahead, spread)
+    for track in range(n_tracks):
+        motion.predict(mean, cov, track, elapsed, once, twice, speed_noise, motion.POSITION_STD, ahead, spread)
     box_of, track_of = none(n_tracks), none(n_boxes)
     box_group, high = np.empty(n_boxes, np.int16), np.empty(n_boxes, np.bool_)
     limit, n_high = np.float32(options.high_score), 0
@@ -98,17 +98,14 @@ def advance(
     return _following(
         track_id, ahead, spread, hits, time_since_update, confirmed, group, class_score, slot, end, count, features,
         slots_used, may_write, size, row, measurement, box_group, high, score, class_id, embedding, next_id, elapsed,
-        speed_noise, options, box_of, track_of, classes_known,
+        speed_noise, options, box_of, track_of,
     )  # fmt: skip
 
 
 @njit
-def _trackable(xyxy, score, class_id, embedding):
-    """Pick the detections that can be tracked: their rows (N,), corners and measurements (N, 4), blank looks.
-
-    Those of an unknown class are left out too, and the last thing returned is False.
-    """
-    row, n_boxes, classes_known = np.empty(len(xyxy), np.int64), 0, True
+def _trackable(xyxy, score, embedding):
+    """Pick the detections that can be tracked: their rows (N,), corners and measurements (N, 4), blank looks."""
+    row, n_boxes = np.empty(len(xyxy), np.int64), 0
     corners, measurement = np.empty((len(xyxy), 4)), np.empty((len(xyxy), 4))
     blank = np.empty(len(xyxy), np.bool_)
     for here in range(len(xyxy)):
@@ -120,15 +117,12 @@ def _trackable(xyxy, score, class_id, embedding):
         magnitude = looks.magnitude(embedding[here])
         if not np.isfinite(magnitude) and not looks.finite(embedding[here]):
             continue
-        if not 0 <= class_id[here] < N_CLASSES:
-            classes_known = False
-            continue
         row[n_boxes], blank[n_boxes] = here, magnitude == 0
         for number in range(4):
             corners[n_boxes, number] = xyxy[here, number]
         motion.measure(corners, measurement, n_boxes)
         n_boxes += 1
-    return row[:n_boxes], corners[:n_boxes], measurement[:n_boxes], blank[:n_boxes], classes_known
+    return row[:n_boxes], corners[:n_boxes], measurement[:n_boxes], blank[:n_boxes]
 
 
 @njit
@@ -164,7 +158,7 @@ def _close(track, column_of, box_of, track_of):
 def _following(
     track_id, mean, cov, hits, time_since_update, confirmed, group, class_score, slot, end, count, features, slots_used,
     may_write, size, row, measurement, box_group, high, score, class_id, embedding, next_id, elapsed, speed_noise,
-    options, box_of, track_of, classes_known,
+    options, box_of, track_of,
 ):  # fmt: skip
     """Lay out the next state: matched tracks corrected, missed ones as predicted or gone, new ones behind them."""
     n_tracks, n_boxes = len(track_id), len(row)
@@ -234,5 +228,5 @@ def _following(
     return (
         out_id, out_mean, out_cov, out_hits, out_unseen, out_confirmed, out_group, out_scores, out_slot, out_end,
         out_count, features, slots_used, written, out_xyxy, out_class, out_row,
-        next_id + n_fresh, classes_known,
+        next_id + n_fresh,
     )  # fmt: skip

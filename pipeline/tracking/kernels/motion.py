@@ -16,26 +16,25 @@ BIRTH_VELOCITY_STD = kalman._BIRTH_VELOCITY * kalman._VELOCITY_STD
 
 
 @njit
-def predict(mean, cov, elapsed, once, twice, speed_noise, ahead, spread):
-    """Write the T states mean (T, 8), cov (T, 4, 3) `elapsed` frames on into `ahead` and `spread`.
+def predict(mean, cov, track, elapsed, once, twice, speed_noise, position_share, ahead, spread):
+    """Write one of the states mean (T, 8), cov (T, 4, 3) `elapsed` frames on into its row of `ahead` and `spread`.
 
-    `once` and `twice` are kalman.sums_of_steps(elapsed).
+    `once` and `twice` are kalman.sums_of_steps(elapsed), `position_share` is kalman.predict's `position_std`.
     """
-    speed_std = VELOCITY_STD * speed_noise
-    for track in range(len(mean)):
-        position_std, velocity_std = POSITION_STD * mean[track, HEIGHT], speed_std * mean[track, HEIGHT]
-        for axis in range(4):
-            noise, velocity_noise = position_std * position_std, velocity_std * velocity_std
-            if axis == ASPECT:
-                noise, velocity_noise = ASPECT_VARIANCE, ASPECT_VELOCITY_VARIANCE
-            ahead[track, axis] = mean[track, axis] + elapsed * mean[track, 4 + axis]
-            ahead[track, 4 + axis] = mean[track, 4 + axis]
-            value, mixed, velocity = cov[track, axis, 0], cov[track, axis, 1], cov[track, axis, 2]
-            spread[track, axis, 0] = (
-                value + 2 * elapsed * mixed + elapsed * elapsed * velocity + elapsed * noise + twice * velocity_noise
-            )
-            spread[track, axis, 1] = mixed + elapsed * velocity + once * velocity_noise
-            spread[track, axis, 2] = velocity + elapsed * velocity_noise
+    height = mean[track, HEIGHT]
+    position_std, velocity_std = position_share * height, VELOCITY_STD * speed_noise * height
+    for axis in range(4):
+        noise, velocity_noise = position_std * position_std, velocity_std * velocity_std
+        if axis == ASPECT:
+            noise, velocity_noise = ASPECT_VARIANCE, ASPECT_VELOCITY_VARIANCE
+        ahead[track, axis] = mean[track, axis] + elapsed * mean[track, 4 + axis]
+        ahead[track, 4 + axis] = mean[track, 4 + axis]
+        value, mixed, velocity = cov[track, axis, 0], cov[track, axis, 1], cov[track, axis, 2]
+        spread[track, axis, 0] = (
+            value + 2 * elapsed * mixed + elapsed * elapsed * velocity + elapsed * noise + twice * velocity_noise
+        )
+        spread[track, axis, 1] = mixed + elapsed * velocity + once * velocity_noise
+        spread[track, axis, 2] = velocity + elapsed * velocity_noise
 
 
 @njit

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
 
 from pipeline.tracking import kalman
 from pipeline.tracking.hindsight import relinking
@@ -27,13 +31,16 @@ def ends(*of: tuple[float, float, float], group: int = 0) -> Ends:
 
 
 def odds(lost: Ends, new: Ends, longest: float = 60) -> np.ndarray:
-    return relinking.motion_log_odds(lost, new, longest)
+    """Return the log odds (L, N), minus infinity for pairs that are no candidates."""
+    row, column = relinking.candidates(lost, new, longest)
+    found = np.full((len(lost), len(new)), -np.inf)
+    found[row, column] = relinking.motion_log_odds(lost, new, row, column)
+    return found
 
 
 def test_no_ends():
     assert odds(ends(), ends((1, 0, 0))).shape == (0, 1)
-    row, column = relinking.choose(np.zeros((0, 3)))
-    assert len(row) == len(column) == 0
+    assert len(relinking.choose(*[np.zeros(0, np.int64)] * 2, np.zeros(0))) == 0
 
 
 def test_whoever_comes_out_where_they_were_going_is_the_same():
@@ -45,11 +52,11 @@ def test_whoever_comes_out_where_they_were_going_is_the_same():
 def test_nobody_is_joined_to_the_past_the_present_or_too_late():
     lost = ends((10, 100, 0))
     found = odds(lost, ends((10, 100, 0), (9, 100, 0), (11, 100, 0), (70, 100, 0), (70.5, 100, 0)))[0]
-    assert (found[[0, 1, 4]] < -1e6).all() and (found[[2, 3]] > -20).all()
+    assert (found[[0, 1, 4]] == -np.inf).all() and (found[[2, 3]] > -20).all()
 
 
 def test_a_person_is_never_joined_to_a_vehicle():
-    assert odds(ends((10, 100, 0)), ends((12, 100, 0), group=1))[0, 0] < -1e6
+    assert odds(ends((10, 100, 0)), ends((12, 100, 0), group=1))[0, 0] == -np.inf
 
 
 def test_evidence_is_the_same_in_a_picture_twice_as_large():
@@ -64,8 +71,43 @@ def test_evidence_is_the_same_in_a_picture_twice_as_large():
     np.testing.assert_allclose(odds(lost, new), odds(larger(lost), larger(new)), rtol=1e-9)
 
 
+def chosen(gain: np.ndarray) -> list[tuple[int, int]]:
+    row, column = (index.ravel() for index in np.indices(gain.shape))
+    taken = relinking.choose(row, column, gain.ravel())
+    return list(zip(row[taken].tolist(), column[taken].tolist()))
+
+
 def test_the_choice_is_the_best_for_all_and_takes_nothing_against_the_odds():
-    row, column = relinking.choose(np.array([[5.0, 4.0], [4.5, -2.0]]))
-    assert list(zip(row, column)) == [(0, 1), (1, 0)]  # 8.5, though 5 alone is the greatest
-    row, column = relinking.choose(np.array([[-1.0, 0.0], [-3.0, 2.0]]))
-    assert list(zip(row, column)) == [(1, 1)]
+    assert chosen(np.array([[5.0, 4.0], [4.5, -2.0]])) == [(0, 1), (1, 0)]  # 8.5, though 5 alone is the greatest
+    assert chosen(np.array([[-1.0, 0.0], [-3.0, 2.0]])) == [(1, 1)]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_choice_in_blocks_is_that_of_the_whole_matrix(seed):
+    rng = np.random.default_rng(seed)
+    gain = rng.normal(-2, 2, (12, 9))  # few above 0, so it falls into blocks
+    row, column = linear_sum_assignment(np.maximum(gain, 0), maximize=True)
+    assert chosen(gain) == [(i, j) for i, j in zip(row.tolist(), column.tolist()) if gain[i, j] > 0]
+
+
+def test_hopeless_pairs_are_no_candidates_and_their_odds_would_be_against():
+    rng = np.random.default_rng(0)
+    lost = ends(*((float(rng.integers(0, 60)), rng.uniform(0, 3000), rng.normal(0, 3)) for _ in range(60)))
+    new = ends(*((float(rng.integers(0, 90)), rng.uniform(0, 3000), rng.normal(0, 3)) for _ in range(60)))
+    found = odds(lost, new)
+    gap = new.at[None, :] - lost.at[:, None]
+    row, column = np.nonzero((gap > 0) & (gap <= 60) & (found == -np.inf))
+    assert len(row) > 100 and (found > -np.inf).sum() > 50
+    assert (relinking.motion_log_odds(lost, new, row, column) < -1).all()
+
+
+def test_a_crowd_of_short_tracks_is_looked_through_in_parts():
+    """4,000 lost and 4,000 new ones in one minute: as matrices that would be many gigabytes."""
+    rng = np.random.default_rng(0)
+    lost = ends(*((float(rng.integers(0, 120)), rng.uniform(0, 2000), rng.normal(0, 2)) for _ in range(4000)))
+    new = ends(*((float(rng.integers(60, 180)), rng.uniform(0, 2000), rng.normal(0, 2)) for _ in range(4000)))
+    tracemalloc.start()
+    pairs = relinking.candidates(lost, new, 60)
+    peak_mib = tracemalloc.get_traced_memory()[1] / 2**20
+    tracemalloc.stop()
+    assert len(pairs[0]) > 0 and peak_mib < 600

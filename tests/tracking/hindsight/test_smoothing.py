@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.tracking import compiled
 from pipeline.tracking.hindsight import smoothing
 
 HEIGHT = 100.0
@@ -91,3 +92,32 @@ def test_last_state_is_that_of_the_last_box_seen():
     mean, _ = smoothing.last_state(boxes_of(values), np.ones((40, 2)), seen)
     np.testing.assert_allclose(mean[:, 0], [78, 58], atol=0.5)
     np.testing.assert_allclose(mean[:, 4], 2, atol=0.1)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_compiled_and_numpy_give_equal_bits(seed):
+    quick = compiled.smoother()
+    if quick is None:
+        pytest.skip("no compiled core: numba is missing, or NIGHTFLEET_COMPILED is 0")
+    rng = np.random.default_rng(seed)
+    n_places, n_chains = rng.integers(1, 50), rng.integers(0, 9)
+    measurement = rng.uniform(0.2, 300, (n_places, n_chains, 4))
+    elapsed = rng.choice([1.0, 1.0, 2.0, 0.7, 30.0, 1e-9], (n_places, n_chains))
+    seen = rng.random((n_places, n_chains)) < 0.7
+    seen[0] = True
+    arguments = (measurement, elapsed, seen, rng.choice([1.0, 2.5]))
+    before = [array.copy() for array in arguments[:3]]
+    np.testing.assert_array_equal(quick[0](*arguments), smoothing.smooth_numpy(*arguments))
+    for got, expected in zip(quick[1](*arguments), smoothing.forwards_numpy(*arguments)):
+        np.testing.assert_array_equal(got, expected)
+    for array, was in zip(arguments, before):
+        np.testing.assert_array_equal(array, was)
+
+
+def test_without_a_compiler(monkeypatch):
+    values = np.cumsum(np.random.default_rng(0).normal(2, 3, (20, 3)), axis=0)
+    arguments = (boxes_of(values), np.ones((20, 3)), np.ones((20, 3), bool))
+    expected = smoothing.smooth(*arguments), *smoothing.last_state(*arguments)
+    monkeypatch.setenv(compiled.SWITCH, "0")
+    for got, wanted in zip((smoothing.smooth(*arguments), *smoothing.last_state(*arguments)), expected):
+        np.testing.assert_array_equal(got, wanted)

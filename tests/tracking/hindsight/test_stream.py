@@ -273,3 +273,67 @@ def test_a_moving_camera_is_taken_out_of_the_ways_that_are_smoothed_filled_and_j
     np.testing.assert_allclose(moving[0].xyxy[:, 0], still[0].xyxy[:, 0] + swing, atol=0.01)
     untold = rows(swing, told=False)[0]
     assert len(set(untold.tracklet_id)) > 1 or np.abs(untold.xyxy[:, 0] - still[0].xyxy[:, 0] - swing).max() > 5
+
+
+@pytest.mark.parametrize("hidden", [33, 38, 55, 90])
+def test_long_gaps_inside_tracks_are_filled_and_no_row_loses_its_tracklet(hidden):
+    config = TrackerConfig(max_age_frames=100)
+    for lead in range(0, 64, 16):
+        rows = rows_of([(found(), looks())] * lead + crossing(80 + hidden, range(60, 60 + hidden), 0.2), config)
+        assert_sound(rows)
+        assert len(rows[1]) == 1 and (np.diff(rows[0].frame) == 1).all()
+        assert rows[0].interpolated.sum() == hidden
+
+
+@pytest.mark.parametrize("score", [0.55, 0.5, 0.3])
+def test_whether_a_weak_track_stays_does_not_depend_on_when_it_was_seen(score):
+    for n_boxes, is_kept in ((20, False), (125, score > 0.5), (140, True)):
+        for lead in range(0, 64, 9):
+            for tail in (0, 150):
+                weak = [(found(at(50), score=score), look(1))] * n_boxes
+                frames = [(found(), looks())] * lead + weak + [(found(), looks())] * tail
+                rows = rows_of(frames, CONFIG.model_copy(update={"high_score": 0.0}))
+                assert_sound(rows)
+                assert len(rows[1]) == is_kept, (n_boxes, lead, tail)
+
+
+def test_frames_that_stop_for_longer_than_tracks_live_end_all_as_a_cut_between_files_does():
+    def feed(tracking: CameraTracking, numbers: range, later: int) -> None:
+        for number in numbers:
+            step(tracking, number + later, found(at(10 + 3 * number)), look(1))
+
+    one = CameraTracking("gate", CONFIG)
+    feed(one, range(50), 0)
+    feed(one, range(50, 100), 20)  # 20 frames nobody recorded: less than max_gap_frames, more than max_age_frames
+    one.close()
+    together = one.drain()
+    first, second = CameraTracking("gate", CONFIG), CameraTracking("gate", CONFIG)
+    feed(first, range(50), 0)
+    first.close()
+    feed(second, range(50, 100), 20)
+    second.close()
+    assert len(together[1]) == 2
+    np.testing.assert_array_equal(together[0].xyxy, np.concatenate([first.drain()[0].xyxy, second.drain()[0].xyxy]))
+
+
+def test_filled_boxes_have_a_likely_size_however_wild_the_way():
+    frames = [(found(at(100, height=max(10.0, 200 * 0.8**number))), look(1)) for number in range(12)]
+    frames += [(found(), looks())] * 20
+    frames += [(found(at(100, height=min(200.0, 15 * 1.25**number))), look(1)) for number in range(12)]
+    rows = rows_of(frames, TrackerConfig(gate_sq=50))
+    size = rows[0].xyxy[:, 2:] - rows[0].xyxy[:, :2]
+    assert len(rows[0]) and (size > 0).all()
+
+
+def test_frames_after_a_close_begin_anew():
+    tracking = CameraTracking("gate", CONFIG)
+    for number in range(30):
+        step(tracking, number, found(at(100)), look(1))
+    tracking.close()
+    for number in range(40, 80):
+        step(tracking, number, found(at(100)), look(1))
+    tracking.close()
+    tracking.close()
+    rows = tracking.drain()
+    assert_sound(rows)
+    assert rows[1].n_observations.tolist() == [30, 40] and len(set(rows[1].tracklet_id)) == 2
