@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jobs.survey import survey
-from pipeline.config import FleetConfig
+from pipeline.config import CameraConfig, FleetConfig
 from pipeline.errors import NightfleetError, SegmentError
 from pipeline.footage.decode import sample_frames
 from pipeline.footage.probe import check_whole
@@ -15,7 +15,8 @@ from pipeline.lake.writer import Lake
 def check(config: FleetConfig, *, cameras: Sequence[str] | None = None) -> dict:
     """Open every camera's footage, load every model, open the lake; return what was found and every problem.
 
-    The result has `cameras` (one row each: segments, seconds, start and end, clock source) and `problems`, sentences.
+    The result has `cameras` (one row each: segments, seconds, start and end, clock source), and in sentences `problems`
+    and `notes`: what holds, but may not be meant so.
     """
     seen = survey(config, cameras=cameras)
     problems = [reason for _, reason in seen.without_footage] + list(seen.mistakes)
@@ -26,7 +27,8 @@ def check(config: FleetConfig, *, cameras: Sequence[str] | None = None) -> dict:
         rows.append(_row(found))
     problems += _models(config)
     problems += _lake(config)
-    return {"cameras": rows, "problems": problems}
+    chosen = [config.camera(name) for name in cameras] if cameras else config.cameras
+    return {"cameras": rows, "problems": problems, "notes": _low_scores(config, chosen)}
 
 
 def _row(found) -> dict:
@@ -42,6 +44,28 @@ def _row(found) -> dict:
         "picture": f"{segments[0].width_px}x{segments[0].height_px}" if segments else "",
         "fps": segments[0].fps if segments else None,
     }
+
+
+def _low_scores(config: FleetConfig, cameras: Sequence[CameraConfig]) -> list[str]:
+    """Say of every detector that passes boxes on which start no track, which those are."""
+    high = config.tracker.high_score
+    of: dict[str, list[str]] = {}
+    for camera in cameras:
+        detector, by_least = config.detector_for(camera), {}
+        for name in detector.classes:
+            least = detector.score_threshold_by_class.get(name, detector.score_threshold)
+            if least < high:
+                by_least.setdefault(least, []).append(name)
+        for least, names in by_least.items():
+            sentence = (
+                f"boxes of {', '.join(names)} scored {least:g} to {high:g} only continue tracks (tracker.high_score); "
+                "lower it to let them start tracks"
+            )
+            of.setdefault(sentence, []).append(camera.id)
+    return [
+        sentence if len(ids) == len(cameras) else f"camera{'s' if len(ids) > 1 else ''} {', '.join(ids)}: {sentence}"
+        for sentence, ids in of.items()
+    ]
 
 
 def _undecodable(config: FleetConfig, segments: Sequence) -> list[str]:

@@ -237,10 +237,16 @@ def evaluate_mot(
     ] = False,
     beside: Annotated[bool, typer.Option("--beside", help="Score the field's trackers too; for FOLDER.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the tracks as MOTChallenge text; for FOLDER.")] = None,
-    min_visibility: Annotated[float, typer.Option(help="Truth less visible than this is ignored.")] = 0.0,
+    min_visibility: Annotated[
+        float, typer.Option(min=0, max=1, help="Truth less visible than this share is ignored.")
+    ] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """HOTA, MOTA, IDF1 and their parts, by TrackEval: of trackers run on detections, or of tracks there are already."""
+    """HOTA, MOTA, IDF1 and their parts, by TrackEval: of trackers run on detections, or of tracks there are already.
+
+    Confidences in a det.txt are scores of 0 to 1, or are brought to such, a file at a time: 0 to 100 is divided by 100,
+    any other scale (DPM and SVM margins, KITTI) is read as log odds, and -1 throughout as 1. Which it was is said.
+    """
     from jobs import evaluate, track_sequences
 
     if folder is None and (truth is None or predicted is None):
@@ -261,6 +267,7 @@ def evaluate_mot(
         out=out,
         min_visibility=min_visibility,
     )
+    printing.score_scales(result["score_scale"])
     printing.emit(result, as_json, printing.tracker_scores)
 
 

@@ -28,7 +28,10 @@ STAGES = ("decode", "detect", "embed", "track", "write")
 
 @dataclass(slots=True)
 class RunSummary:
-    """What a run did. `seconds` are summed over workers, by stage; `wall_s` is the clock on the wall."""
+    """What a run did. `seconds` are summed over workers, by stage; `wall_s` is the clock on the wall.
+
+    waiting  segments whose last rows wait for the footage that follows: it is there, but is not processed yet
+    """
 
     segments_done: int = 0
     segments_skipped: int = 0
@@ -37,6 +40,7 @@ class RunSummary:
     detections: int = 0
     tracklets: int = 0
     identities: int = 0
+    waiting: int = 0
     workers: int = 0
     wall_s: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
@@ -103,7 +107,10 @@ def run(
         n_identities = identify(config, lake)
     finally:
         progress.end()
-    return _summary(config, made, found, failed_files, seen, n_identities, n_workers, time.perf_counter() - began)
+    ledger |= {entry.segment_id: entry for entry in made}
+    waiting = _waiting(shifts, ledger)
+    wall_s = time.perf_counter() - began
+    return _summary(config, made, found, failed_files, seen, n_identities, waiting, n_workers, wall_s)
 
 
 def dry_run(config: FleetConfig, *, date: str | None = None, cameras: Sequence[str] | None = None) -> DryRun:
@@ -133,8 +140,10 @@ def dry_run(config: FleetConfig, *, date: str | None = None, cameras: Sequence[s
 def plan_shifts(
     config: FleetConfig, seen: Survey, ledger: dict[str, LedgerEntry], date: str | None
 ) -> list[plan.Shift]:
-    """Return one shift per surveyed camera that has usable footage."""
+    """Return one shift per surveyed camera that has usable footage. A file that became unusable hands nothing on."""
     shifts = []
+    spoilt = {name for footage in seen.footage for file in footage.unusable for name in (file.segment_id, file.url)}
+    ledger = {name: entry for name, entry in ledger.items() if not spoilt & {entry.segment_id, entry.url}}
     for footage in seen.footage:
         camera = config.camera(footage.camera_id)
         weights_digest = partial(_weights_digest, config, camera)
@@ -235,6 +244,7 @@ def _summary(
     failed_files: list[LedgerEntry],
     seen: Survey,
     n_identities: int,
+    waiting: int,
     n_workers: int,
     wall_s: float,
 ) -> RunSummary:
@@ -253,6 +263,7 @@ def _summary(
         detections=sum(entry.detections for entry in done),
         tracklets=sum(entry.tracklets for entry in made),
         identities=n_identities,
+        waiting=waiting,
         workers=n_workers,
         wall_s=wall_s,
         seconds={stage: stage_s[stage] for stage in STAGES},
@@ -260,6 +271,13 @@ def _summary(
         failures=seen.camera_failures() + [_failure(entry) for entry in quarantined],
         lake=config.lake,
     )
+
+
+def _waiting(shifts: Sequence[plan.Shift], ledger: Ledger) -> int:
+    """Count the units at the end of these shifts whose last rows nothing has taken over yet."""
+    handed_on = {entry.state_in_digest for entry in ledger.values()}
+    last = (ledger[shift.units[-1].segment.segment_id] for shift in shifts)
+    return sum(entry.state_out_digest not in (plan.FRESH, *handed_on) for entry in last)
 
 
 def _camera_row(camera_id: str, done: list, skipped: list, quarantined: list) -> dict:

@@ -104,6 +104,13 @@ def run(summary: dict) -> None:
             f"{summary['frames']} frames in {summary['wall_s']:.1f} s with {summary['workers']} worker(s); "
             f"seconds of work: {seconds}; {summary['identities']} identities made anew; lake: {_near(summary['lake'])}"
         )
+    if summary["waiting"]:
+        n_waiting = summary["waiting"]
+        show.print(
+            f"the last rows of {n_waiting} segment{'s' if n_waiting > 1 else ''} wait for the footage that follows, "
+            "which is there but not processed yet",
+            soft_wrap=True,
+        )
     failures(summary["failures"])
 
 
@@ -161,6 +168,8 @@ def check(result: dict) -> None:
     show.print(_grid(columns, rows))
     for problem in result["problems"]:
         show.print(f"[yellow]problem[/]: {problem}", soft_wrap=True)
+    for note in result["notes"]:
+        show.print(f"note: {note}", soft_wrap=True)
     if not result["problems"]:
         show.print("everything holds; `nightfleet run` may go")
 
@@ -181,6 +190,13 @@ def status(rows: list[dict]) -> None:
     titles = ["camera", "from (UTC)", "to (UTC)", "h seen", "h done", "gaps", "gap h", "failures", "tracklets"]
     cells = ([*(row[key] for key in keys), row["frames_per_s"], row["speed"]] for row in rows)
     console().print(_grid([*titles, "frames/s", "x real time"], cells))
+    for row in rows:
+        if row["motion_unknown"]:
+            console().print(
+                f"[yellow]motion unknown[/]: camera {row['camera_id']} was taken to stand still in "
+                f"{row['motion_unknown']} of {row['frames']} frames, since how it moved could not be told",
+                soft_wrap=True,
+            )
     failures([failure for row in rows for failure in row["failures"]])
 
 
@@ -223,12 +239,28 @@ def tracker_scores(result: dict) -> None:
         show.print(f"not scored: {sequence} has no gt/gt.txt")
 
 
+def score_scales(scale_of: dict[str, str]) -> None:
+    """Say on stderr, in one line, which sequences had confidences that are not scores of 0 to 1, if any had."""
+    read_as = {"percent": "divided by 100", "log odds": "taken as log odds", "none given": "not given and count as 1"}
+    told = [
+        f"{', '.join(name for name, of in scale_of.items() if of == scale)} ({how})"
+        for scale, how in read_as.items()
+        if scale in scale_of.values()
+    ]
+    if told:
+        complain(f"confidences that are not scores of 0 to 1: {'; '.join(told)}")
+
+
 def speeds(rows: list[dict]) -> None:
-    """Print milliseconds a frame, a row per tracker and a column per input."""
+    """Print milliseconds a frame, a row per tracker and a column per input, and what they do not show."""
+    from jobs.bench_tracker import footnote
+
     inputs, trackers = (list(dict.fromkeys(row[key] for row in rows)) for key in ("input", "tracker"))
     known = {(row["input"], row["tracker"]): f"{row['ms_per_frame']:.3g}" for row in rows}
     lines = [[tracker, *(known[name, tracker] for name in inputs)] for tracker in trackers]
-    console().print(_grid(["ms a frame", *inputs], lines))
+    show = console()
+    show.print(_grid(["ms a frame", *inputs], lines))
+    show.print(footnote(inputs), soft_wrap=True)
 
 
 def demo(result: dict) -> None:

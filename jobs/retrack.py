@@ -10,9 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
-
-import numpy as np
+from typing import Any
 
 from jobs.identify import identify
 from jobs.nightly import open_workers_of
@@ -22,6 +20,7 @@ from pipeline.execution import plan
 from pipeline.execution.driver import run_schedule
 from pipeline.execution.progress import Progress
 from pipeline.execution.scheduling import Schedule
+from pipeline.execution.states import joined
 from pipeline.execution.watching import describe, follow
 from pipeline.lake import catalog, keeping
 from pipeline.lake.kept import About
@@ -29,8 +28,6 @@ from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.writer import Lake
 from pipeline.tracking.tracklets import CameraTracking
 from pipeline.types import Exemplars, Observations, Tracklets
-
-Rows = TypeVar("Rows", Observations, Tracklets, Exemplars)
 
 _IN_ONE_PROCESS = 1_000_000
 """Detections up to which one process is done (a minute or two) about when a Ray cluster would have begun in earnest."""
@@ -40,8 +37,11 @@ _SHOWN = 3
 
 _TOTALS = """
 SELECT
-    (SELECT count(*) FROM tracklets) AS tracklets,
-    (SELECT count(DISTINCT identity_id) FROM identities) AS identities
+    (SELECT count(*) FROM tracklets SEMI JOIN cameras USING (camera_id)) AS tracklets,
+    (
+        SELECT count(DISTINCT identity_id)
+        FROM identities SEMI JOIN (FROM tracklets SEMI JOIN cameras USING (camera_id)) USING (tracklet_id)
+    ) AS identities
 """
 
 _CROSSINGS = """
@@ -54,7 +54,7 @@ ORDER BY ALL
 
 @dataclass(frozen=True, slots=True)
 class RetrackSummary:
-    """What was rebuilt. Counts are of the whole lake, before and after.
+    """What was rebuilt. Counts are of all cameras that the lake's configuration has, before and after.
 
     units           made anew; unchanged are those that these settings had made already
     left_as_they_are  segment ids of cameras that the lake's configuration no longer has
@@ -170,21 +170,7 @@ def tracked(
         parts.append(tracking.drain())
         tracking = None if kept.about.reason else tracking
     observations, tracklets, exemplars = zip(*parts, strict=True)
-    return _joined(observations), _joined(tracklets), _joined(exemplars)
-
-
-def _joined(parts: Sequence[Rows]) -> Rows:
-    """Stack rows of several segments, sorted as their struct says."""
-    rows = type(parts[0]).concatenate(list(parts))
-    names = rows.tracklet_id.astype(np.str_)
-    match rows:
-        case Observations():
-            order = np.lexsort((names, rows.captured_at_us))
-        case Exemplars():
-            order = np.lexsort((rows.captured_at_us, names))
-        case _:
-            order = np.argsort(names)
-    return rows.take(order)
+    return joined(observations), joined(tracklets), joined(exemplars)
 
 
 def _configured(lake: Lake, tracker: TrackerConfig | None) -> FleetConfig:

@@ -139,7 +139,7 @@ class HindsightConfig(Section):
     min_evidence: float = Field(
         3.0,
         ge=0,
-        description="drop tracks of under 128 frames with less: summed over boxes, 1 for a score of 1, 0 for one of 0.5",
+        description="drop tracks of under 128 frames with less: summed over boxes, 1 for score 1, 0 for 0.5",
     )
 
 

@@ -23,6 +23,7 @@ from pipeline.execution.scheduling import Event, UnitFinished, WorkerDied, Worke
 from pipeline.execution.shift import process_unit
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.writer import Lake
+from pipeline.tracking import compiled
 
 CONNECT_S = 10.0
 """A head node on the same network answers in milliseconds; ten seconds also cover one far away."""
@@ -40,13 +41,14 @@ class SegmentWorker:
         self._frames = 0
 
     def load(self, preload: bool) -> int:
-        """Open the lake, and load the models where some unit is known to need them; returns the process id.
+        """Open the lake, load the models where some unit is known to need them, and the tracker's core.
 
-        Raises WeightsError where weights do not fit.
+        Returns the process id. Raises WeightsError where weights do not fit.
         """
         self._lake = Lake.open(self._config.lake)
         if preload:
             self._models.perception()
+        compiled.warm_up()
         return os.getpid()
 
     def process(self, unit: Unit, state_in_digest: str) -> LedgerEntry:

@@ -10,6 +10,7 @@ from pipeline.execution.plan import Unit
 from pipeline.execution.scheduling import Event, UnitFinished, WorkerReady
 from pipeline.execution.shift import process_unit
 from pipeline.lake.writer import Lake
+from pipeline.tracking import compiled
 
 
 class LocalWorkers:
@@ -31,9 +32,10 @@ class LocalWorkers:
         self._assigned: tuple[int, Unit, str] | None = None
 
     def start(self, worker: int) -> None:
-        """Load the models where they are needed. Raises WeightsError where they cannot be."""
+        """Load the models where they are needed, and the tracker's core. Raises WeightsError where models cannot be."""
         if self._preload:
             self._models.perception()
+        compiled.warm_up()
         self._events.append(WorkerReady(worker))
 
     def assign(self, worker: int, unit: Unit, state_in_digest: str) -> None:

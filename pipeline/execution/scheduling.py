@@ -102,7 +102,7 @@ class _Progress:
 
     def state_in(self) -> str:
         """Digest of the state the unit at hand receives."""
-        return self.state if self.unit.inherits_from is not None else FRESH
+        return self.unit.received(self.state)
 
     def work_left(self) -> float:
         """Pixels still to be looked at, in units that only matter against each other."""
@@ -123,7 +123,7 @@ class Schedule:
     _skipped: list[Skip] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        self._open = {shift.camera_id: _Progress(shift, state=shift.first_state) for shift in self.shifts}
+        self._open = {shift.camera_id: _Progress(shift) for shift in self.shifts}
         for progress in list(self._open.values()):
             self._pass_over_done(progress)
 

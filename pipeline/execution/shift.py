@@ -15,7 +15,7 @@ from pipeline import __version__
 from pipeline.config import FleetConfig
 from pipeline.errors import SegmentError
 from pipeline.execution.plan import FRESH, Unit
-from pipeline.execution.states import load_motion, load_state, state_digest
+from pipeline.execution.states import start, state_digest
 from pipeline.execution.watching import Counts, describe, follow, watch
 from pipeline.footage.segments import UnusableFile
 from pipeline.lake import keeping
@@ -48,8 +48,8 @@ def process_unit(
     """
     began = time.perf_counter()
     camera = config.camera(unit.segment.camera_id)
-    tracking = CameraTracking(camera.id, config.tracker, load_state(unit, state_in_digest, lake))
-    motion = load_motion(unit, state_in_digest, camera, lake)
+    started = start(unit, state_in_digest, config, lake)
+    tracking, motion = started.tracking, started.motion
     about = describe(unit, config, camera, tracking.last_captured_at_us, state_digest(motion))
     kept = keeping.read(lake, about)
     counts = Counts()
@@ -63,7 +63,7 @@ def process_unit(
         return quarantine_unit(unit, state_in_digest, str(error), key=key, config=config, lake=lake)
     if unit.closes:
         tracking.close()
-    rows = tracking.drain()
+    rows = started.drain()
     state_out = None if unit.closes else tracking.to_bytes()
     return _enter(unit, state_in_digest, rows, state_out, counts, lake, began)
 
@@ -72,9 +72,9 @@ def quarantine_unit(
     unit: Unit, state_in_digest: str, reason: str, *, key: str, config: FleetConfig, lake: Lake
 ) -> LedgerEntry:
     """Enter a unit as quarantined. Tracks that reached it from the segment before end there, and are not lost."""
-    tracking = CameraTracking(unit.segment.camera_id, config.tracker, load_state(unit, state_in_digest, lake))
-    tracking.close()
-    rows = tracking.drain()
+    started = start(unit, state_in_digest, config, lake)
+    started.tracking.close()
+    rows = started.drain()
     return _enter(unit, state_in_digest, rows, None, Counts(), lake, time.perf_counter(), reason=reason, key=key)
 
 
@@ -107,7 +107,7 @@ def _follow(kept: KeptDetections, tracking: CameraTracking, counts: Counts, on_f
     follow(kept, tracking, on_frames)
     counts.track_s = time.perf_counter() - began
     counts.frames, counts.detections = len(kept), len(kept.detections)
-    counts.bad_packets = kept.about.bad_packets
+    counts.bad_packets, counts.motion_unknown = kept.about.bad_packets, kept.about.motion_unknown
 
 
 def _enter(

@@ -42,6 +42,7 @@ class Counts:
     embed_s: float = 0.0
     track_s: float = 0.0
     bad_packets: int = 0
+    motion_unknown: int = 0
 
 
 def describe(
@@ -120,10 +121,12 @@ def watch(
         raise
     counts.detect_s, counts.embed_s = session.detect_s, session.embed_s
     counts.decode_s, counts.bad_packets = reader.decode_s, reader.bad_packets
+    counts.motion_unknown = sum(moving.unknown.values()) if moving else 0
     motion_out = moving.to_bytes() if moving else None
     seen = replace(
         about,
         bad_packets=reader.bad_packets,
+        motion_unknown=counts.motion_unknown,
         last_captured_at_us=tracking.last_captured_at_us,
         motion_out=state_digest(motion_out),
     )

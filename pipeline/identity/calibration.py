@@ -8,8 +8,8 @@ import numpy as np
 
 from pipeline.identity.topology import Sightings, Topology
 
-MIN_STRANGERS = 20
-"""Fewer pairs of known strangers give no spread worth the name: of 20 its standard error is already a sixth."""
+MIN_STRANGERS = 10
+"""Fewer pairs of known strangers give no spread worth the name: of 10 its standard error is already a quarter."""
 
 MAX_STRANGERS = 50_000
 """More pairs of known strangers than this add cost, not knowledge."""

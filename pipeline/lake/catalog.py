@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipeline.errors import UserError
+from pipeline.errors import LakeError, UserError
 from pipeline.lake import keeping, ledger, schema, tables
 from pipeline.lake.storage import RemoteStorage
 from pipeline.lake.writer import Lake, unit_location
@@ -42,6 +42,11 @@ VIEWS = (
 )
 """Views and table macros over those, in the order in which they build on each other."""
 
+_NAMED_FILE = re.compile(r"""['"]([^'"]+\.parquet)['"]""")
+"""The file in a message of DuckDB."""
+
+_DAMAGED = "not a whole Parquet file"
+
 _FLEET_TABLES = ("cameras", "lines", "zones")
 
 
@@ -49,7 +54,8 @@ def connect(url: str, *, time_zone: str | None = None) -> Connection:
     """Open a lake for questions, with every table and view of sql/; instants are shown in `time_zone` (UTC without).
 
     The connection reads no file outside the lake and its settings are locked. Strangers' SQL goes through `query`,
-    which lets nothing but a SELECT pass. Raises LakeError where there is no lake, UserError for an unknown zone.
+    which lets nothing but a SELECT pass. Raises LakeError where there is no lake, or a file of it is damaged; UserError
+    for an unknown zone.
     """
     lake = Lake.open(url)
     connection = duckdb.connect(":memory:")
@@ -68,13 +74,15 @@ def connect(url: str, *, time_zone: str | None = None) -> Connection:
 def query(
     url: str, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None, *, time_zone: str | None = None
 ) -> pa.Table:
-    """Answer one SELECT over a lake. Raises UserError where it is something else or DuckDB cannot answer it."""
+    """Answer one SELECT over a lake. Raises UserError where it is something else or DuckDB cannot answer it, LakeError
+    where a file that it needs is damaged."""
     with connect(url, time_zone=time_zone) as connection:
         return select(connection, sql, params)
 
 
 def select(connection: Connection, sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None) -> pa.Table:
-    """Answer one SELECT on an open connection. Raises UserError where it is something else or cannot be answered.
+    """Answer one SELECT on an open connection. Raises UserError where it is something else or cannot be answered,
+    LakeError where a file that it needs is damaged.
 
     A statement that DuckDB calls a SELECT may still write, by `WITH x AS (COPY ... TO ...)`; such a statement cannot
     stand inside another, so it is bound there first (EXPLAIN runs nothing).
@@ -87,7 +95,8 @@ def select(connection: Connection, sql: str, params: Sequence[Any] | Mapping[str
         connection.execute(f"EXPLAIN SELECT * FROM (\n{text}\n)", params)
         return connection.sql(text, params=params).to_arrow_table()
     except duckdb.Error as error:
-        raise UserError(f"the query cannot be answered: {_sentence(error)}") from None
+        damage = _damage(connection, error, _viewed_files(connection))
+        raise LakeError(damage) if damage else UserError(f"the query cannot be answered: {_sentence(error)}") from None
 
 
 def _load_tables(connection: Connection, lake: Lake) -> None:
@@ -114,9 +123,29 @@ def _load_tables(connection: Connection, lake: Lake) -> None:
     files["identities"] = [lake.storage.location(path) for path in lake.storage.files("identities", ".parquet")]
     for name in FILE_VIEWS:
         if files[name]:
-            connection.execute(_sql(name).replace("$files", _list(files[name])))
+            _lay(connection, name, files[name])
         else:
             _create(connection, name, _empty(name))
+
+
+def _lay(connection: Connection, name: str, files: list[str]) -> None:
+    """Lay a view over files. Raises LakeError where DuckDB finds one damaged already.
+
+    Kept detections are not needed for any other table: their view then says so to whoever asks for it.
+    """
+    try:
+        connection.execute(_sql(name).replace("$files", _list(files)))
+    except duckdb.Error as error:
+        damage = _damage(connection, error, files)
+        if damage is None:
+            raise
+        if name not in schema.KEPT:
+            raise LakeError(damage) from None
+        _create(connection, f"_no_{name}", _empty(name))
+        connection.execute(
+            f"CREATE VIEW {name} AS SELECT kept.* FROM (SELECT 1 WHERE error({_literal(damage)}) IS NULL) "
+            f"LEFT JOIN _no_{name} AS kept ON true"
+        )
 
 
 def _with_partition(entries: list[ledger.LedgerEntry]) -> pa.Table:
@@ -197,7 +226,44 @@ def _not_a_select(statements: list) -> str:
     return f"only SELECT is answered here, got {kind.name}; a lake is written by `nightfleet run` alone"
 
 
+def _damage(connection: Connection, error: duckdb.Error, files: Sequence[str]) -> str | None:
+    """Return in a sentence which of these files is damaged or gone, or None where that is not what is wrong."""
+    if _DAMAGED in str(error):  # by a view that stands in for kept detections
+        return _sentence(error).partition(": ")[2]
+    if type(error) not in (duckdb.Error, duckdb.IOException, duckdb.InvalidInputException):
+        return None
+    named = _NAMED_FILE.search(_message(error))
+    path = named[1] if named else _first_damaged(connection, files)
+    if path is None:
+        return None
+    remedy = "remove the ledger's file of the same name and run again"
+    if any(f"/{name}/date=" in path for name in schema.KEPT):
+        remedy = "remove it, and keep detections anew by `nightfleet run FLEET.YAML --keep-detections`"
+    elif "/identities/date=" in path:
+        remedy = "remove it and run again"
+    return f"{path}: {_DAMAGED} ({_sentence(error)}); {remedy}"
+
+
+def _viewed_files(connection: Connection) -> list[str]:
+    """Return the files that views lie over."""
+    laid = connection.execute("SELECT sql FROM duckdb_views() WHERE NOT internal").fetchall()
+    return [path for (sql,) in laid for path in _NAMED_FILE.findall(sql)]
+
+
+def _first_damaged(connection: Connection, files: Sequence[str]) -> str | None:
+    """Return the first file whose footer cannot be read: DuckDB does not always say which it was."""
+    for path in files:
+        try:
+            connection.execute("FROM parquet_file_metadata(?)", [path])
+        except duckdb.Error:
+            return path
+    return None
+
+
 def _sentence(error: duckdb.Error) -> str:
     """Return DuckDB's message in one line, without the picture of the query under it."""
-    text = str(error).split("\n\nLINE ")[0]
-    return re.sub(r"\s+", " ", text).strip().rstrip(".")
+    return re.sub(r"\s+", " ", _message(error)).strip().rstrip(".: ")
+
+
+def _message(error: duckdb.Error) -> str:
+    return str(error).split("\n\nLINE ")[0]

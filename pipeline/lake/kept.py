@@ -20,6 +20,7 @@ class About:
     not_before_us      frames captured at or before this instant belonged to the segment before; None where none did
     frame_interval_us  mean time between two frames that were processed
     bad_packets        damaged packets passed over in decoding
+    motion_unknown     frames whose motion could not be told, so that the camera was taken to stand still in them
     last_captured_at_us  the last frame that the tracker has seen after this segment; None where it saw none
     motion_in, motion_out  digests of a moving camera's motion (tracking.camera_motion) as it was received from the
                        segment before and as it was handed on; empty where there was none
@@ -32,6 +33,7 @@ class About:
     not_before_us: int | None
     frame_interval_us: int
     bad_packets: int = 0
+    motion_unknown: int = 0
     last_captured_at_us: int | None = None
     motion_in: str = ""
     motion_out: str = ""
@@ -40,10 +42,11 @@ class About:
     def fits(self, wanted: About) -> bool:
         """Tell whether detections kept so are those that `wanted` would be made from.
 
-        A camera's motion into the first frame does not matter where no track comes from the segment before.
+        A camera's motion into the first frame does not matter where no track comes from the segment before, be it now
+        or then: what was kept without it has all other motions, and none for that one frame.
         """
         same = (self.key, self.not_before_us) == (wanted.key, wanted.not_before_us)
-        return same and wanted.motion_in in ("", self.motion_in)
+        return same and (not self.motion_in or wanted.motion_in in ("", self.motion_in))
 
     def to_json(self) -> str:
         """Return it as JSON."""

@@ -9,6 +9,9 @@ import pyarrow as pa
 
 from pipeline.lake import schema
 
+_ADDED = ("motion_unknown",)
+"""Counts that older ledgers lack; 0 is read for them."""
+
 _INSTANTS = ("started_at", "ended_at", "finished_at")
 
 
@@ -48,6 +51,7 @@ class LedgerEntry:
     write_s: float
     wall_s: float
     bad_packets: int
+    motion_unknown: int
     version: str
     finished_at_us: int
 
@@ -60,6 +64,15 @@ def to_table(entries: Iterable[LedgerEntry]) -> pa.Table:
         name = f"{field.name}_us" if field.name in _INSTANTS else field.name
         columns.append(pa.array([getattr(entry, name) for entry in entries], field.type))
     return pa.Table.from_arrays(columns, schema=schema.LEDGER)
+
+
+def completed(table: pa.Table) -> pa.Table:
+    """Return a table of an older ledger with the columns it lacks, in the order of schema.LEDGER."""
+    for name in _ADDED:
+        if name not in table.schema.names:
+            field = schema.LEDGER.field(name)
+            table = table.append_column(field, pa.array([0] * len(table), field.type))
+    return table.select(schema.LEDGER.names)
 
 
 def from_table(table: pa.Table, local_dates: Iterable[str]) -> list[LedgerEntry]:

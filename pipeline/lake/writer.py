@@ -13,7 +13,7 @@ from datetime import date, timedelta
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import FleetConfig
+from pipeline.config import FleetConfig, TrackerConfig, digest
 from pipeline.errors import LakeError
 from pipeline.lake import fleet, ledger, schema, tables
 from pipeline.lake.ledger import LedgerEntry
@@ -174,7 +174,7 @@ class Lake:
         if not read:
             return []
         dates = [_LEDGER_PATH.fullmatch(path)[1] for path, table in read for _ in range(len(table))]
-        return ledger.from_table(pa.concat_tables([table for _, table in read]), dates)
+        return ledger.from_table(pa.concat_tables([ledger.completed(table) for _, table in read]), dates)
 
     # -- identities and the fleet -------------------------------------------------------------------------------------
 
@@ -206,7 +206,14 @@ class Lake:
         }
 
     def write_fleet(self, config: FleetConfig) -> None:
-        """Write the configuration, and the tables of cameras, lines and zones, in place of earlier ones."""
+        """Write the configuration, and the tables of cameras, lines and zones, in place of earlier ones.
+
+        Tracker settings stay, for the states made with them: those given, and those of the run before (an older
+        nightfleet did not write them by themselves).
+        """
+        for tracker in (self._last_tracker(), config.tracker):
+            if tracker is not None and self.read_tracker(digest(tracker)) is None:
+                self.storage.write(_tracker_path(digest(tracker)), tracker.model_dump_json(indent=1).encode() + b"\n")
         self.storage.write(CONFIG, config.model_dump_json(indent=1).encode() + b"\n")
         for name, table in fleet.fleet_tables(config).items():
             self.storage.write(f"{name}/{name}.parquet", tables.to_parquet(table))
@@ -222,6 +229,22 @@ class Lake:
             raise LakeError(
                 f"{self.url}: {CONFIG} is not a configuration of this nightfleet; renew it by `nightfleet run`"
             ) from None
+
+    def read_tracker(self, settings: str) -> TrackerConfig | None:
+        """Return the tracker settings of this digest that some run had, or None where this program knows none such."""
+        content = self.storage.read(_tracker_path(settings))
+        try:
+            tracker = None if content is None else TrackerConfig.model_validate_json(content)
+        except ValueError:
+            return None
+        return tracker if tracker is not None and digest(tracker) == settings else None
+
+    def _last_tracker(self) -> TrackerConfig | None:
+        """Return the tracker settings of the last run, or None where this program cannot read them."""
+        try:
+            return self.read_config().tracker
+        except LakeError:
+            return None
 
     def clean(self) -> None:
         """Remove temporary files that a killed run left. They are invisible to readers, but take room."""
@@ -276,6 +299,10 @@ def _state_path(camera_id: str, segment_id: str) -> str:
 
 def _motion_path(camera_id: str, segment_id: str) -> str:
     return f"_state/camera={camera_id}/{segment_id}.motion"
+
+
+def _tracker_path(settings: str) -> str:
+    return f"_trackers/{settings}.json"
 
 
 def _identities_path(local_date: str) -> str:

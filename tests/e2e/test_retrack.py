@@ -208,6 +208,30 @@ def test_a_segment_that_could_not_be_decoded_stays_quarantined(lake, no_models):
     assert [len(observations), len(tracklets)] == counted
 
 
+def test_cameras_that_the_fleet_no_longer_has_are_not_counted(lake):
+    path = lake / "_fleet.json"
+    fleet = config.FleetConfig.model_validate_json(path.read_text())
+    one = fleet.model_copy(update={"cameras": fleet.cameras[:1], "identity": config.IdentityConfig()})
+    Lake.open(str(lake)).write_fleet(one)
+    summary = again(lake, SORT)
+    sql = "SELECT count(*) FROM tracklets WHERE camera_id = 'gate'"
+    assert summary.tracklets["after"] == catalog.query(str(lake), sql)[0][0].as_py()
+    assert len(summary.left_as_they_are) == 2
+
+
+def test_tracks_may_live_longer_than_when_a_moving_cameras_detections_were_kept(tiny_fleet):
+    cameras = tuple(camera.model_copy(update={"moving": True}) for camera in tiny_fleet.cameras)
+    execution = tiny_fleet.execution.model_copy(update={"keep_detections": True})
+    fleet = tiny_fleet.model_copy(update={"cameras": cameras, "execution": execution})
+    nightly.run(fleet, progress=Silence(), cameras=["gate"])
+    opened = Lake.open(fleet.lake)
+    second = opened.ledger()[-1]
+    place = (second.camera_id, second.local_date, second.segment_id)
+    kept = keeping.read(opened, keeping.about(opened, place))
+    keeping.write(opened, replace(kept, about=replace(kept.about, motion_in="")))  # as a gap before it would have it
+    assert again(Path(fleet.lake), SORT).units == 2
+
+
 def empty_rows() -> tuple:
     return CameraTracking("gate", SORT).drain()
 
@@ -224,6 +248,7 @@ def test_a_moving_cameras_motion_is_kept_and_handed_on(tiny_fleet):
     opened = Lake.open(str(lake))
     abouts = [keeping.about(opened, (e.camera_id, e.local_date, e.segment_id)) for e in opened.ledger()]
     assert [about.motion_in for about in abouts] == ["", abouts[0].motion_out]
+    assert [e.motion_unknown for e in opened.ledger()] == [about.motion_unknown for about in abouts] == [0, 0]
     first = rows_of(lake)
     own = fleet.tracker
     again(lake, SORT)

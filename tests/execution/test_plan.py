@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import config
 from pipeline.execution import plan
+from pipeline.tracking import tracklets
 from tests.execution.entries import MINUTE_US, chain, entry, ledger_of, segment, unit
 
 FLEET = config.parse({"cameras": [{"id": "gate", "footage": "x"}]}, origin="test", folder=Path("/"))
@@ -54,7 +56,36 @@ def test_a_date_takes_its_own_segments_and_the_state_of_the_evening_before():
     known = {before.segment_id: entry(evening.units[0], state_out="dusk")}
     morning = shift_of(before, after, date="2026-03-02", ledger=known)
     assert morning.units[0].inherits_from == before.segment_id
-    assert morning.first_state == "dusk"
+    assert morning.units[0].state_in == "dusk"
+
+
+def test_a_segment_whose_file_is_gone_still_hands_its_state_on():
+    first, second, third = (segment(minute=k) for k in range(3))
+    whole = shift_of(first, second, third)
+    ledger = {
+        one.segment.segment_id: entry(one, state_in, state_out)
+        for one, state_in, state_out in zip(whole.units, ("", "a", "b"), ("a", "b", ""), strict=True)
+    }
+    assert plan.pending(whole, ledger) == ()
+    for there in ([second, third], [third], [first, third], [first, second], [first], [second]):
+        assert plan.pending(shift_of(*there, ledger=ledger), ledger) == (), there
+    last = shift_of(first, third, ledger=ledger)
+    assert [(u.inherits_from, u.state_in, u.closes) for u in last.units] == [
+        (None, None, False),
+        (second.segment_id, "b", True),
+    ]
+    redone = replace(ledger[first.segment_id], config_digest="older")
+    assert shift_of(first, third, ledger={**ledger, first.segment_id: redone}).units[0].closes, "nobody takes it over"
+    over = replace(ledger[second.segment_id], ended_at_us=third.started_at_us + 2_000_000)
+    assert shift_of(third, ledger={over.segment_id: over}).units[0].inherits_from is None, "that was other footage"
+    moved = replace(ledger[second.segment_id], segment_id="gate-other", url=second.url)
+    assert shift_of(second, third, ledger={"gate-other": moved}).units[0].inherits_from is None, "it is the same file"
+
+
+def test_units_are_made_anew_once_saved_states_mean_something_else(monkeypatch):
+    before = plan.config_digest(FLEET, GATE)
+    monkeypatch.setattr(tracklets, "STATE_VERSION", tracklets.STATE_VERSION + 1)
+    assert plan.config_digest(FLEET, GATE) != before
 
 
 def test_nothing_is_pending_after_a_whole_run():

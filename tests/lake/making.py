@@ -54,6 +54,7 @@ def entry(segment_id: str = "gate-1", camera_id: str = "gate", **changes) -> Led
         write_s=0.0,
         wall_s=4.0,
         bad_packets=0,
+        motion_unknown=0,
         version="0",
         finished_at_us=NOON_US + 90_000_000,
     )

@@ -160,6 +160,18 @@ def test_what_is_no_lake_cannot_be_asked(tmp_path):
         query(str(tmp_path), "SELECT 1")
 
 
+@pytest.mark.parametrize("victim", ["gate-1", "gate-2"])
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b[:500] + b"x" * 2500])
+def test_a_damaged_file_is_named(lake, victim, damage):
+    for name in ("gate-1", "gate-2"):
+        made = rows({f"{name}-{k}": [(k, 5.0)] * 20 for k in range(20)}, segment_id=name)
+        lake.write_unit(entry(name), "2026-03-01", *made, None)
+    path = f"observations/date=2026-03-01/camera=gate/{victim}.parquet"
+    lake.storage.write(path, damage(lake.storage.read(path)))
+    with pytest.raises(LakeError, match=rf"{path}: not a whole Parquet file .*remove the ledger's file"):
+        query(lake.url, "SELECT * FROM observations")
+
+
 def test_a_remote_lake_is_asked_in_the_same_way(tmp_path):
     lake = Lake.open_or_create(f"memory://catalog{tmp_path}")
     lake.write_unit(entry(), "2026-03-01", *rows(WALK), None)

@@ -15,6 +15,7 @@ from pipeline.lake import catalog, keeping, schema, tables
 from pipeline.lake.kept import About, KeptDetections, Recorder, from_half, to_half
 from pipeline.lake.writer import Lake
 from pipeline.types import Detections, Segment
+from tests.conftest import nightfleet
 from tests.lake.making import NOON_US, entry, no_rows, unit_vectors
 
 SEGMENT = Segment(
@@ -90,7 +91,8 @@ def test_equal_detections_give_equal_bytes():
         ({}, {}, True),
         ({}, {"key": "other"}, False),
         ({}, {"not_before_us": 5}, False),
-        ({}, {"motion_in": "m"}, False),
+        ({}, {"motion_in": "m"}, True),  # kept without what came before: the first motion alone is not known
+        ({"motion_in": "n"}, {"motion_in": "m"}, False),
         ({"motion_in": "m"}, {"motion_in": "m"}, True),
         ({"motion_in": "m"}, {}, True),  # nothing is continued, so nothing moves into the first frame
         ({"last_captured_at_us": 9, "motion_out": "m"}, {}, True),
@@ -144,6 +146,24 @@ def test_duckdb_sees_those_of_entered_units(tmp_path):
     assert duckdb.sql(f"SELECT count(*) FROM '{tmp_path}/detections/**/*.parquet'").fetchall() == [(3,)]
     lake.storage.remove("frames/date=2026-03-01/camera=gate/gate-1.parquet")
     assert catalog.query(lake.url, "FROM detections").num_rows == 0, "without its frames, nothing is kept"
+
+
+@pytest.mark.parametrize("table", schema.KEPT)
+@pytest.mark.parametrize("victim", ["gate-1", "gate-2"])  # DuckDB looks into the first file of a view when it is made
+@pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b"", lambda b: b[:400] + b"x" * 400 + b[800:]])
+def test_a_damaged_kept_file_is_in_the_way_of_no_other_table(tmp_path, table, victim, damage):
+    lake = Lake.open_or_create(str(tmp_path))
+    for name in ("gate-1", "gate-2"):
+        keeping.write(lake, seen(*[1] * 30, about=replace(ABOUT, segment=replace(SEGMENT, segment_id=name))))
+        unit = entry(frames=30, detections=30)
+        lake.write_unit(replace(unit, segment_id=name), "2026-03-01", *no_rows(), None)
+    path = tmp_path / f"{table}/date=2026-03-01/camera=gate/{victim}.parquet"
+    path.write_bytes(damage(path.read_bytes()))
+    assert catalog.query(lake.url, "FROM coverage").num_rows == 1
+    with pytest.raises(LakeError, match=rf"^{path}: not a whole Parquet file .*remove it, and keep detections anew"):
+        catalog.query(lake.url, f"SELECT * FROM {table}")
+    assert nightfleet("status", tmp_path).returncode == 0
+    assert nightfleet("sql", tmp_path, f"SELECT * FROM {table}").returncode == 2
 
 
 def test_damage_is_named(tmp_path):

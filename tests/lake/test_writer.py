@@ -13,8 +13,9 @@ import numpy as np
 import pandas
 import pytest
 
+from pipeline.config import TrackerConfig, digest
 from pipeline.errors import LakeError
-from pipeline.lake import catalog, schema, tables
+from pipeline.lake import catalog, ledger, schema, tables
 from pipeline.lake.storage import TEMPORARY
 from pipeline.lake.writer import MARKER, Lake
 from tests.lake.making import NOON_US, entry, fleet, line, no_rows, rows, write
@@ -94,7 +95,7 @@ def test_equal_rows_give_equal_bytes_in_any_folder(tmp_path):
         for name in ("one", "another")
     )
     assert one == another
-    assert len(one) == 10  # three tables, state, marker, configuration, three of the fleet, identities
+    assert len(one) == 11  # three tables, state, marker, configuration, tracker, three of the fleet, identities
     assert not any(str(tmp_path).encode() in content for content in one.values())
 
 
@@ -304,3 +305,25 @@ def test_encodings_are_the_measured_ones():
     assert "DELTA_BINARY_PACKED" in columns["started_at"].encodings
     assert columns["class"].has_dictionary_page
     assert {column.compression for column in columns.values()} == {"ZSTD"}
+
+
+def test_a_ledger_of_before_some_counts_is_read_with_zeros(tmp_path):
+    lake = Lake.open_or_create(str(tmp_path))
+    for name in ("gate-1", "gate-2"):
+        lake.write_unit(entry(name, motion_unknown=7), "2026-03-01", *no_rows(), None)
+    older = ledger.to_table([entry("gate-1")]).drop_columns(["motion_unknown"])
+    lake.storage.write("ledger/date=2026-03-01/camera=gate/gate-1.parquet", tables.to_plain_parquet(older))
+    assert [one.motion_unknown for one in lake.ledger()] == [0, 7]
+    assert catalog.query(lake.url, "SELECT sum(motion_unknown) FROM ledger")[0][0].as_py() == 7
+
+
+def test_tracker_settings_stay_for_the_states_made_with_them(lake):
+    first, second = TrackerConfig(n_init=4), TrackerConfig(n_init=5)
+    one = fleet({"id": "gate"})
+    lake.write_fleet(one.model_copy(update={"tracker": first}))
+    lake.storage.remove(f"_trackers/{digest(first)}.json")  # as older lakes have it
+    lake.write_fleet(one.model_copy(update={"tracker": second}))
+    assert [lake.read_tracker(digest(tracker)) for tracker in (first, second)] == [first, second]
+    assert lake.read_tracker("unknown") is None
+    lake.storage.write(f"_trackers/{digest(first)}.json", b'{"of_another_version": 1}')
+    assert lake.read_tracker(digest(first)) is None

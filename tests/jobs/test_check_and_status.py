@@ -1,0 +1,40 @@
+"""What `check` and `status` say beside what is wrong."""
+
+from __future__ import annotations
+
+from jobs.check import check
+from pipeline import config
+from pipeline.lake.writer import Lake
+from tests.conftest import json_of, nightfleet, write_fleet
+from tests.lake.making import entry, fleet, no_rows
+
+
+def test_a_note_says_which_boxes_start_no_track(tiny_town, tmp_path):
+    def checked(**changes) -> dict:
+        return check(config.load(write_fleet(tiny_town, tmp_path, **changes)))
+
+    assert checked()["notes"] == []
+    detector = {"score_threshold_by_class": {"person": 0.4, "car": 0.4}}
+    (note,) = checked(models={"detector": {"use": "motion", **detector}})["notes"]
+    assert note == (
+        "boxes of person, car scored 0.4 to 0.5 only continue tracks (tracker.high_score); "
+        "lower it to let them start tracks"
+    )
+    models = {"detector": {"use": "motion", **detector}}
+    assert checked(models=models, tracker={"high_score": 0.4})["notes"] == []
+    printed = nightfleet("check", write_fleet(tiny_town, tmp_path, models=models))
+    assert printed.returncode == 0, "a note is no problem"
+    assert "note: boxes of person, car" in printed.stdout
+    assert "everything holds" in printed.stdout
+
+
+def test_status_says_where_a_cameras_motion_stayed_unknown(tmp_path):
+    lake = Lake.open_or_create(str(tmp_path))
+    lake.write_fleet(fleet({"id": "gate"}, {"id": "ride"}))
+    lake.write_unit(entry(), "2026-03-01", *no_rows(), None)
+    for name in ("ride-1", "ride-2"):
+        lake.write_unit(entry(name, "ride", motion_unknown=5), "2026-03-01", *no_rows(), None)
+    assert [row["motion_unknown"] for row in json_of(nightfleet("status", tmp_path, "--json"))] == [0, 10]
+    printed = nightfleet("status", tmp_path).stdout
+    assert "camera ride was taken to stand still in 10 of 1200 frames" in printed
+    assert "camera gate" not in printed
