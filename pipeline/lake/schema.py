@@ -83,7 +83,7 @@ DETECTIONS = _table(
         _field("captured_at", INSTANT, "presentation instant of the frame", "microseconds since 1970 UTC"),
         _field("frame", pa.int32(), "index of the frame in its file, from 0"),
         _field("class", pa.string(), "COCO class"),
-        _field("score", pa.float32(), "detector's confidence; 0 where interpolated", "0 to 1"),
+        _field("score", pa.float32(), "detector's confidence", "0 to 1"),
         _field("x1", pa.float32(), "left edge", "pixels"),
         _field("y1", pa.float32(), "top edge", "pixels"),
         _field("x2", pa.float32(), "right edge", "pixels"),

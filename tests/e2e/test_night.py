@@ -43,7 +43,8 @@ def test_every_observation_has_a_tracklet_an_identity_and_exemplars(finished_lak
                (SELECT count(*) FROM tracklets ANTI JOIN embeddings USING (tracklet_id)) AS without_exemplars,
                (SELECT count(*) FROM tracklets) - (SELECT count(DISTINCT tracklet_id) FROM tracklets) AS repeated,
                (SELECT count(*) FROM tracklets t JOIN
-                    (SELECT tracklet_id, count(*) FILTER (NOT interpolated) AS n FROM observations GROUP BY ALL) o USING (tracklet_id)
+                    (SELECT tracklet_id, count(*) FILTER (NOT interpolated) AS n FROM observations GROUP BY ALL) o
+                    USING (tracklet_id)
                 WHERE o.n <> t.n_observations) AS miscounted
         """,
     ).to_pylist()[0]
