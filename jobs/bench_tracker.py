@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import boxes
-from pipeline.config import TrackerConfig
+from pipeline.config import tracker_preset
 from pipeline.errors import UserError
 from pipeline.evaluation import peers
 from pipeline.evaluation.sequences import DetectedSequence, read_sequences
@@ -43,20 +43,7 @@ THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 SHARED_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 """Where a checkout's real test data lie unless $NIGHTFLEET_TEST_DATA says otherwise."""
 
-REFERENCE = TrackerConfig(
-    gate_sq=9.4877,
-    motion_weight=0.0,
-    max_cosine_distance=0.2,
-    gallery_size=100,
-    feature_average=None,
-    max_iou_distance=0.7,
-    iou_age_frames=1,
-    high_score=0.0,
-    start_score=0.0,
-    score_weighted_noise=False,
-    max_age_frames=30,
-    n_init=3,
-)
+REFERENCE = tracker_preset("reference")
 """Ours has the settings of the reference implementation, so that both do the same work and find the same tracks."""
 
 _PERSON = COCO_CLASSES.index("person")

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from pipeline import boxes
-from pipeline.config import TrackerConfig
+from pipeline.config import TrackerConfig, tracker_preset
 from pipeline.tracking.deep_sort import advance, initial_state
 from pipeline.types import Detections
 from tests.realdata import data_path
@@ -31,20 +31,7 @@ from deep_sort_realtime.deep_sort.nn_matching import NearestNeighborDistanceMetr
 from deep_sort_realtime.deep_sort.track import Track
 from deep_sort_realtime.deep_sort.tracker import Tracker
 
-REFERENCE = TrackerConfig(
-    gate_sq=9.4877,
-    motion_weight=0.0,
-    max_cosine_distance=0.2,
-    gallery_size=100,
-    feature_average=None,
-    max_iou_distance=0.7,
-    iou_age_frames=1,
-    high_score=0.0,
-    start_score=0.0,
-    score_weighted_noise=False,
-    max_age_frames=30,
-    n_init=3,
-)
+REFERENCE = tracker_preset("reference")
 """What nwojke/deep_sort has by default, with the cosine distance and budget of its documentation."""
 
 Frames = list[tuple[Detections, np.ndarray]]

@@ -18,15 +18,15 @@ from pipeline.tracking import kalman
 from pipeline.tracking.hindsight import smoothing
 
 NEW_PER_FRAME = 0.005
-"""Objects that appear in a frame on an area of the square of a box's height: 1.5 in a frame of 640x480 and people of
-100 px would be one every 1.5 s at 10 frames/s. Measured: scores are level from a fifth of this to four times it."""
+"""Objects that appear in a frame on an area of the square of a box's height: with people of 100 px in a picture of
+640x480 one in every 7 frames. Over the MOT15 sequences HOTA stays within 0.02 from a fifth of this to four times it."""
 
 MEAN_GAP_FRAMES = 20.0
-"""Mean time that somebody lost stays hidden. Measured: scores are level from 10 to 40."""
+"""Mean time that somebody lost stays hidden. Over the MOT15 sequences HOTA stays within 0.01 from 10 to 40."""
 
 REACH = 6.0
-"""A place six standard deviations off costs 18 of log odds, or 9 after taking the mean with the way back; all other
-evidence of motion and time together is worth less."""
+"""A place six standard deviations off costs 18 of log odds, 9 after taking the mean with the way back: more than the
+rest of motion and time makes up for."""
 
 _PAIRS_AT_A_TIME = 100_000
 """Pairs looked at together: bounds memory at some hundred megabytes."""

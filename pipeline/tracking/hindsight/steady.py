@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from pipeline.tracking import kalman
 from pipeline.tracking.block import STILL
+from pipeline.tracking.hindsight.rows import Boxes, Frames
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Steadied:
+    """Frames in a row, and where boxes in them lie in the picture of the last one.
+
+    into_last  (F, 2, 3) float64, takes each frame into the last; None where the camera stands
+    """
+
+    frames: Frames
+    into_last: np.ndarray | None
+
+    @staticmethod
+    def of(frames: Frames) -> Steadied:
+        """Return frames so."""
+        return Steadied(frames, into_last(frames.warp))
+
+    def measured(self, boxes: Boxes) -> np.ndarray:
+        """Return boxes (N) as measurements (N, 4), cx, cy, aspect, height, in the picture of the last frame."""
+        measurement = kalman.from_xyxy(boxes.xyxy)
+        if self.into_last is None:
+            return measurement
+        return moved(measurement, self.into_last[self.frames.at(boxes.step)])
+
+    def in_picture(self, measurement: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """Return the corners (N, 4) of such measurements in the pictures of the frames at `index` (N,)."""
+        if self.into_last is not None:
+            measurement = moved(measurement, inverse(self.into_last[index]))
+        return kalman.to_xyxy(measurement)
 
 
 def into_last(warp: np.ndarray) -> np.ndarray | None:

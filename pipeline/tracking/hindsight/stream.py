@@ -15,13 +15,13 @@ import numpy as np
 
 from pipeline import boxes as box_geometry
 from pipeline.config import TrackerConfig
-from pipeline.tracking import kalman, snapshot
-from pipeline.tracking.association import GROUP_OF_CLASS
+from pipeline.tracking import snapshot
 from pipeline.tracking.block import Block
-from pipeline.tracking.hindsight import relinking, smoothing, steady
+from pipeline.tracking.hindsight import laying, relinking
+from pipeline.tracking.hindsight.ends import END_BOXES, ends_of, groups
 from pipeline.tracking.hindsight.looks import LookStatistics, halves, mean_look
-from pipeline.tracking.hindsight.relinking import Ends
 from pipeline.tracking.hindsight.rows import Boxes, Frames
+from pipeline.tracking.hindsight.steady import Steadied
 from pipeline.tracking.summary import Summary
 from pipeline.types import Observations
 
@@ -29,16 +29,13 @@ SWEEP_FRAMES = 64
 """Frames from one settling to the next: trades memory, and how late rows come, against time."""
 
 HOLD_FRAMES = 32
-"""Boxes this much younger than a track's last are not written yet: what comes later still moves them. With the
-smoother's noise a box a second on moves the present one by less than a hundredth of its own error."""
-
-MOST_CHANGE = 2.0
-"""A smoothed height or aspect is at most this many times that of the boxes seen next to it, or one in so many."""
+"""Boxes this much younger than a track's last are not written yet: what comes later still moves them. From 32 frames on
+all that follows together moves a smoothed box by less than a ten thousandth of what its own measurement does."""
 
 DOUBT_FRAMES = 128
 """A track this long is an object though its scores say little: false boxes do not follow each other for so long."""
 
-CONTEXT_FRAMES = 32
+CONTEXT_FRAMES = END_BOXES
 """Written boxes kept so that smoothing goes on without a seam, and so that a track's last speed is known."""
 
 
@@ -62,7 +59,6 @@ class Hindsight:
         self._speed_noise = 1.0  # of the last frame, as in deep_sort.advance
         self._frames = Frames.none()
         self._new_frames: list[Frames] = []
-        self._into_last: np.ndarray | None = None  # (F, 2, 3), of _frames in a sweep; None where the camera stands
         self._boxes = Boxes.none()
         self._new_boxes: list[Boxes] = []
         self._ended = Summary.empty(self._config.max_exemplars)  # confirmed tracks that ended and may be continued
@@ -144,7 +140,6 @@ class Hindsight:
     def _gather(self) -> None:
         """Lay the frames and boxes of the last steps to the others."""
         self._frames = Frames.concatenate([self._frames, *self._new_frames])
-        self._into_last = steady.into_last(self._frames.warp)
         self._boxes = Boxes.concatenate([self._boxes, *self._new_boxes])
         self._new_frames, self._new_boxes = [], []
 
@@ -155,7 +150,7 @@ class Hindsight:
         look, other_look = mean_look(ended.candidates), mean_look(living.candidates)
         together = living.confirmed[None, :] & (living.started_at_us[None, :] < ended.ended_at_us[:, None])
         together &= living.ended_at_us[None, :] > ended.started_at_us[:, None]
-        together &= _groups(ended)[:, None] == _groups(living)[None, :]
+        together &= groups(ended)[:, None] == groups(living)[None, :]
         self._looks = self._looks.with_pairs(halves(ended.candidates), (look @ other_look.T)[together])
         continues = np.isin(self._before.track_id, ended.track_id)
         self._ended = Summary.concatenate([self._ended, ended.continuing(self._before.take(continues))])
@@ -164,12 +159,13 @@ class Hindsight:
     def _sweep(self, living: Summary, *, closing: bool) -> None:
         """Settle what can be. `living` are the tracks alive, tentative ones too."""
         self._gather()
+        view = Steadied.of(self._frames)
         confirmed = living.take(living.confirmed)
         alive = living.track_id
         self._boxes = self._boxes.take(np.isin(self._boxes.track, np.concatenate([alive, self._ended.track_id])))
-        self._join(confirmed, closing)
+        self._join(confirmed, view, closing)
         over = self._drop(self._over(closing))
-        self._write(confirmed, over)
+        self._write(confirmed, over, view)
         finished = np.isin(self._ended.track_id, over)
         if finished.any():
             self._finished.append(self._with_entries(self._ended.take(finished)))
@@ -177,18 +173,18 @@ class Hindsight:
         self._exit.clear()
         self._forget(alive)
 
-    def _join(self, living: Summary, closing: bool) -> None:
+    def _join(self, living: Summary, view: Steadied, closing: bool) -> None:
         """Settle the beginnings that are due: each continues the lost track that the evidence says, or is new."""
         alive_or_ended = Summary.concatenate([self._ended, living])
         new = alive_or_ended.take(~np.isin(alive_or_ended.track_id, self._settled))
         if len(new) == 0:
             return
-        new_ends = self._ends(new, last=False)
+        new_ends = ends_of(new, self._boxes, view, self._speed_noise, last=False)
         due = np.full(len(new), True) if closing else self._clock - new_ends.at >= self._settled_after
         if len(self._ended) == 0 or self._options.max_gap_frames == 0:
             self._settled = np.concatenate([self._settled, new.track_id[due]])
             return
-        lost_ends = self._ends(self._ended, last=True)
+        lost_ends = ends_of(self._ended, self._boxes, view, self._speed_noise, last=True)
         row, column = relinking.candidates(lost_ends, new_ends, self._options.max_gap_frames, self._speed_noise)
         odds = relinking.motion_log_odds(lost_ends, new_ends, row, column, self._speed_noise)
         odds += self._looks.log_odds(relinking.look_similarity(lost_ends, new_ends, row, column))
@@ -247,7 +243,7 @@ class Hindsight:
         sure = (evidence >= self._options.min_evidence) | (last - first >= DOUBT_FRAMES)
         return np.union1d(track[sure], np.array(sorted(self._entry), np.int64))
 
-    def _write(self, living: Summary, over: np.ndarray) -> None:
+    def _write(self, living: Summary, over: np.ndarray, view: Steadied) -> None:
         """Smooth, fill and write the boxes that are settled: all of the tracks `over`, the older ones of others."""
         order = np.lexsort((self._boxes.step, self._boxes.track))
         self._boxes = boxes = self._boxes.take(order)
@@ -262,70 +258,10 @@ class Hindsight:
             return
         mine = np.isin(boxes.track, with_fresh)
         names = self._names(living, with_fresh)
-        self._observations.append(self._rows(boxes.take(mine), ready[mine], names))
+        rows, row_track = laying.rows_of(boxes.take(mine), ready[mine], names, view, self._options, self._speed_noise)
+        self._note_ends(rows, row_track)
+        self._observations.append(rows)
         self._boxes = replace(boxes, written=boxes.written | ready)
-
-    def _rows(self, boxes: Boxes, ready: np.ndarray, names: np.ndarray) -> Observations:
-        """Return the rows of the ready, unwritten boxes and of the gaps before them; boxes sorted by track and step.
-
-        names (C,) are the tracklet ids of the tracks, ascending by track.
-        """
-        _, start, count = np.unique(boxes.track, return_index=True, return_counts=True)
-        column = np.repeat(np.arange(len(start)), count)
-        place = boxes.step - np.repeat(boxes.step[start], count)
-        shape = (int(place.max()) + 1, len(start))
-        box_at = np.full(shape, -1)
-        box_at[place, column] = np.arange(len(boxes))
-        seen = box_at >= 0
-        step = boxes.step[start] + np.arange(shape[0])[:, None]  # (F, C)
-        clock = self._frames.clock[np.minimum(self._frames.at(step), len(self._frames) - 1)]
-        elapsed = np.maximum(np.diff(clock, axis=0, prepend=clock[:1]), 1e-9)
-
-        measurement = np.zeros((*shape, 4))
-        measurement[place, column] = self._measured(boxes)
-        way = smoothing.smooth(measurement, elapsed, seen, self._speed_noise)
-
-        before = np.maximum.accumulate(np.where(seen, np.arange(shape[0])[:, None], -1), axis=0)
-        after = np.minimum.accumulate(np.where(seen, np.arange(shape[0])[:, None], shape[0])[::-1], axis=0)[::-1]
-        inside = after < shape[0]
-        after = np.minimum(after, shape[0] - 1)
-        way = _of_likely_size(way, measurement, before, after)
-        box_after = box_at[after, np.arange(shape[1])]
-        wanted = inside & (ready & ~boxes.written)[box_after]
-        if not self._options.fill_gaps:
-            wanted &= seen
-        at_place, at_column = np.nonzero(wanted)
-        source = box_at[before[at_place, at_column], at_column]
-        is_seen = seen[at_place, at_column]
-        index = self._frames.at(step[at_place, at_column])
-        xyxy = self._in_picture(way[at_place, at_column], index)
-        if not self._options.smoothing:
-            xyxy[is_seen] = boxes.xyxy[source[is_seen]]
-        rows = Observations(
-            tracklet_id=names[at_column],
-            segment_id=self._frames.segment_id[index],
-            frame=self._frames.frame[index],
-            captured_at_us=self._frames.captured_at_us[index],
-            class_id=boxes.class_id[source],
-            score=np.where(is_seen, boxes.score[source], 0).astype(np.float32),
-            xyxy=xyxy.astype(np.float32),
-            interpolated=~is_seen,
-        )
-        self._note_ends(rows, boxes.track[start][at_column])
-        return rows
-
-    def _measured(self, boxes: Boxes) -> np.ndarray:
-        """Return boxes as measurements (N, 4), a moving camera's in the coordinates of the last frame."""
-        measurement = kalman.from_xyxy(boxes.xyxy)
-        if self._into_last is None:
-            return measurement
-        return steady.moved(measurement, self._into_last[self._frames.at(boxes.step)])
-
-    def _in_picture(self, measurement: np.ndarray, index: np.ndarray) -> np.ndarray:
-        """Return the corners (N, 4) of such measurements in the frames at `index` (N,) of the columns."""
-        if self._into_last is not None:
-            measurement = steady.moved(measurement, steady.inverse(self._into_last[index]))
-        return kalman.to_xyxy(measurement)
 
     def _note_ends(self, rows: Observations, track: np.ndarray) -> None:
         """Remember where tracks begin and, so far, end as written; track (N,) is that of each row, in order of time."""
@@ -360,32 +296,6 @@ class Hindsight:
         self._settled = self._settled[np.isin(self._settled, kept)]
         self._frames = self._frames.since(int(self._boxes.step.min(initial=self._step)))
 
-    def _ends(self, tracks: Summary, *, last: bool) -> Ends:
-        """Return the last ends of tracks, or the first ones seen backwards in time."""
-        n_tracks = len(tracks)
-        by_time = np.argsort(self._boxes.step if last else -self._boxes.step, kind="stable")
-        row_of_track = np.argsort(tracks.track_id)
-        place_in_order = np.searchsorted(tracks.track_id[row_of_track], self._boxes.track[by_time])
-        inside = np.minimum(place_in_order, n_tracks - 1)
-        mine = tracks.track_id[row_of_track[inside]] == self._boxes.track[by_time]
-        box, row = by_time[mine], row_of_track[inside[mine]]
-        order = np.argsort(row, kind="stable")
-        box, row = box[order], row[order]
-        count = np.bincount(row, minlength=n_tracks)
-        from_end = np.repeat(np.cumsum(count), count) - 1 - np.arange(len(row))
-        box, row = box[from_end < CONTEXT_FRAMES], row[from_end < CONTEXT_FRAMES]
-        count = np.minimum(count, CONTEXT_FRAMES)
-        place = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-
-        shape = (int(count.max()), n_tracks)
-        measurement, clock, seen = np.zeros((*shape, 4)), np.zeros(shape), np.zeros(shape, bool)
-        measurement[place, row] = self._measured(self._boxes.take(box))
-        clock[place, row] = self._frames.clock[self._frames.at(self._boxes.step[box])]
-        seen[place, row] = True
-        elapsed = np.where(seen, np.abs(np.diff(clock, axis=0, prepend=clock[:1])), 1)
-        mean, cov = smoothing.last_state(measurement, elapsed, seen, self._speed_noise)
-        return Ends(clock[count - 1, np.arange(n_tracks)], mean, cov, _groups(tracks), mean_look(tracks.candidates))
-
     def _clock_of_last(self, tracks: Summary) -> np.ndarray:
         """Return (T,) float64, the clock of each track's last box."""
         step = np.zeros(len(tracks), np.int64)
@@ -402,19 +312,3 @@ class Hindsight:
         for part in (living, self._ended, self._before):
             name_of.update(zip(part.track_id.tolist(), part.tracklet_id.tolist()))
         return np.array([name_of[one] for one in track.tolist()], object)
-
-
-def _of_likely_size(way: np.ndarray, measurement: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Keep aspect and height of smoothed boxes (F, C, 4) within MOST_CHANGE of the boxes seen before and after.
-
-    A cubic through a gap can overshoot, below zero too. before, after (F, C): places of those boxes.
-    """
-    column = np.arange(way.shape[1])
-    sizes = np.stack([measurement[before, column, 2:], measurement[after, column, 2:]])
-    low, high = sizes.min(axis=0) / MOST_CHANGE, sizes.max(axis=0) * MOST_CHANGE
-    return np.concatenate([way[:, :, :2], np.clip(way[:, :, 2:], low, high)], axis=2)
-
-
-def _groups(tracks: Summary) -> np.ndarray:
-    """Return (T,) int16, the coarse class group of each track."""
-    return GROUP_OF_CLASS[tracks.class_id]

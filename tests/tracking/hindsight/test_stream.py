@@ -177,7 +177,7 @@ def test_tracks_without_evidence_are_dropped_and_the_same_tracks_with_it_are_kep
 
 
 def test_a_person_is_not_continued_by_a_car():
-    frames = crossing(80, range(80)) and crossing(80, range(70, 80))
+    frames = crossing(80, range(70, 80))
     frames += [(found(at(10 + 3 * number), class_id=CAR), look(1)) for number in range(80, 160)]
     assert len(rows_of(frames)[1]) == 2
 
