@@ -43,7 +43,7 @@ def identify(config: FleetConfig, lake: Lake) -> int:
         ground = _ground_tracks(lake, local_date, homographies) if homographies else None
         identities = link(
             tracklets, camera_id, exemplars, config.identity, ground=ground, device=config.execution.device
-        )
+        ).identities
         lake.write_identities(
             local_date, identities.tracklet_id, identities.identity_id, identities.confidence, run_id=run_id
         )

@@ -206,14 +206,19 @@ class TrackerConfig(Section):
 
 
 class LinkConfig(Section):
-    """Two cameras between which people or vehicles travel, in either direction."""
+    """Two cameras between which people or vehicles travel."""
 
     between: tuple[Identifier, Identifier]
-    min_travel_s: float = Field(0.0, description="shortest time from leaving one to entering the other")
+    min_travel_s: float = Field(
+        0.0,
+        description="shortest time from leaving one to entering the other; below 0 where views overlap or, one way, "
+        "where clocks disagree",
+    )
     max_travel_s: float = Field(600.0, description="longest time")
     overlapping: bool = Field(
         False, description="the two see some of the same ground, so one object can be in both at once"
     )
+    one_way: bool = Field(False, description="nobody goes from the second to the first, as on a one-way road")
 
     @model_validator(mode="after")
     def _window(self) -> LinkConfig:
@@ -221,8 +226,8 @@ class LinkConfig(Section):
             raise ValueError(f"between: both ends are {self.between[0]!r}; name two cameras")
         if self.min_travel_s > self.max_travel_s:
             raise ValueError(f"min_travel_s {self.min_travel_s} is greater than max_travel_s {self.max_travel_s}")
-        if self.min_travel_s < 0 and not self.overlapping:
-            raise ValueError("min_travel_s below 0 needs overlapping: true")
+        if self.min_travel_s < 0 and not (self.overlapping or self.one_way):
+            raise ValueError("min_travel_s below 0 needs overlapping: true or one_way: true")
         return self
 
 
@@ -238,6 +243,18 @@ class IdentityConfig(Section):
         None, ge=-1, le=1, description="pairs below are never joined; without it, chosen from the night's own data"
     )
     min_observations: int = Field(5, ge=1, description="shorter tracklets become identities of their own")
+    memory_days: int = Field(
+        7,
+        ge=0,
+        description="nights before and after within which somebody is known again; with 0 only a walk through midnight "
+        "goes on as one",
+    )
+    exact_vectors: int = Field(
+        200_000, ge=1, description="exemplars searched exactly at once; larger shards are searched by an IVF index"
+    )
+    recall: float = Field(
+        0.98, gt=0, le=1, description="share of true neighbours an IVF index must find, measured on a sample"
+    )
     ground_plane: Literal["common", "per camera"] = Field(
         "common",
         description="common: all homographies lead to one ground plane, so places and ways of tracklets are compared "
@@ -263,6 +280,12 @@ class ExecutionConfig(Section):
         description="keep every detection with its embedding in the lake, 0.3 KB each, so that `nightfleet retrack` "
         "and runs with another tracker need neither footage nor GPU",
     )
+    keep_thumbnails: bool = Field(
+        False,
+        description="keep a small picture of every tracklet in the lake, 3 KB each, for contact sheets; pictures of "
+        "people are personal data",
+    )
+    blur_heads: bool = Field(False, description="make heads in those pictures unrecognisable before they are saved")
     attempts: int = Field(3, ge=1, description="times a segment is tried on workers that die")
     object_store_mib: int = Field(128, ge=80, description="memory of Ray's object store on this machine")
 

@@ -44,19 +44,29 @@ _GRID = np.linspace(-1.0, 1.0, 2001)
 class Calibration:
     """What a similarity is worth this night.
 
-    min_similarity       pairs below are not joined
+    min_similarity       pairs below are not joined by looks alone
     stranger_similarity  expected between two different objects
-    table                (2001,) float64, log of how much likelier similarities -1 to 1 are between sightings of one
-                         object than between strangers, non-decreasing
+    stranger_sd          its spread; None where too few strangers were known: then nothing could be fitted
+    match_mean           similarity of one object in two cameras, match_sd its spread; None likewise
     prior                log odds that a possible pair nothing else is known of is one identity
     rule                 "mixture", "few pairs" or "configured": where min_similarity came from
     """
 
     min_similarity: float
     stranger_similarity: float
-    table: np.ndarray
+    stranger_sd: float | None
+    match_mean: float | None
+    match_sd: float | None
     prior: float
     rule: str
+
+    @property
+    def table(self) -> np.ndarray:
+        """Log of how much likelier similarities of -1 to 1 are between sightings of one object than between strangers,
+        (2001,) float64, non-decreasing."""
+        if self.stranger_sd is None or self.match_mean is None or self.match_sd is None:
+            return (_GRID - self.min_similarity) / FALLBACK_SCALE
+        return _table(self.match_mean, self.match_sd, self.stranger_similarity, self.stranger_sd)
 
     def log_odds(self, similarity: np.ndarray, prior: np.ndarray | None = None) -> np.ndarray:
         """Return the log odds that pairs of these similarities (P,) are one identity, (P,) float64.
@@ -98,18 +108,17 @@ def calibrate(
     """
     if len(strangers) < MIN_STRANGERS or len(same) == 0 or len(candidates) == 0:
         floor = _fallback(same) if configured is None else configured
-        table = (_GRID - floor) / FALLBACK_SCALE
         rule = "few pairs" if configured is None else "configured"
         stranger_similarity = float(strangers.mean()) if len(strangers) else 0.0
-        return Calibration(floor, min(stranger_similarity, floor), table, 0.0, rule)
+        return Calibration(floor, min(stranger_similarity, floor), None, None, None, 0.0, rule)
     stranger = _stranger_component(strangers.astype(np.float64))
     known = np.full(len(candidates), np.nan) if prior is None else prior
-    table, share = _mixture(candidates.astype(np.float64), known, n_possible, same, stranger)
+    match, share = _mixture(candidates.astype(np.float64), known, n_possible, same, stranger)
     if configured is not None:
-        return Calibration(configured, stranger[0], table, share, "configured")
-    likely = np.flatnonzero(table + share >= 0)
+        return Calibration(configured, *stranger, *match, share, "configured")
+    likely = np.flatnonzero(_table(*match, *stranger) + share >= 0)
     floor = float(_GRID[likely[0]]) if len(likely) else np.inf
-    return Calibration(floor, stranger[0], table, share, "mixture")
+    return Calibration(floor, *stranger, *match, share, "mixture")
 
 
 def known_strangers(sightings: Sightings, topology: Topology) -> tuple[np.ndarray, np.ndarray]:
@@ -154,8 +163,8 @@ def _fallback(same: np.ndarray) -> float:
 
 def _mixture(
     candidates: np.ndarray, prior: np.ndarray, n_possible: float, same: np.ndarray, stranger: tuple[float, float]
-) -> tuple[np.ndarray, float]:
-    """Fit the match component and the share of matches by EM; return the log odds over the grid and of the share."""
+) -> tuple[tuple[float, float], float]:
+    """Fit the matches and their share by EM; return their mean and deviation, and the log odds of the share."""
     stranger_mean, stranger_sd = stranger
     told = ~np.isnan(prior)
     n_untold = max(n_possible - np.count_nonzero(told), float(np.count_nonzero(~told)), 1.0)
@@ -178,12 +187,17 @@ def _mixture(
         match_sd = max(MIN_SD, float(np.sqrt(weight @ (candidates - match_mean) ** 2 / total)))
         if np.allclose(before, (share, match_mean, match_sd), rtol=TOLERANCE, atol=TOLERANCE):
             break
+    return (match_mean, match_sd), _logit(share)
+
+
+def _table(match_mean: float, match_sd: float, stranger_mean: float, stranger_sd: float) -> np.ndarray:
+    """Return the log ratio of matches to strangers over the grid, mended where two normals mislead."""
     ratio = _log_ratio(_GRID, match_mean, match_sd, stranger_mean, stranger_sd)
     # Two normals of different width cross twice: more alike must never mean less probable.
     middle = np.searchsorted(_GRID, stranger_mean)
     ratio[:middle] = ratio[middle]
     ratio = np.logaddexp(np.log1p(-UNLIKE) + ratio, np.log(UNLIKE))
-    return np.maximum.accumulate(ratio), _logit(share)
+    return np.maximum.accumulate(ratio)
 
 
 def _stranger_component(strangers: np.ndarray) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,59 +14,105 @@ Relate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Relation of the items i (P,) and j (P,) as (P,) int8."""
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Clusters:
+    """N items in clusters, and the M merges that led there, in their order.
+
+    label    (N,) int64, the lowest item of each item's cluster
+    i, j     (M,) int64, the candidate pair with the highest score between the two sides, i < j, ties: the lowest
+    average  (M,) float64, average score between the two sides at the merge
+    """
+
+    label: np.ndarray
+    i: np.ndarray
+    j: np.ndarray
+    average: np.ndarray
+
+
 def agglomerate(
     n_items: int,
     pairs: np.ndarray,
-    similarity: np.ndarray,
+    score: np.ndarray,
     relate: Relate,
     *,
-    stranger_similarity: float,
-    min_similarity: float,
-) -> np.ndarray:
-    """Join items into clusters, most similar first, while the average similarity reaches `min_similarity`.
+    stranger_score: float,
+    least: float,
+    start: np.ndarray | None = None,
+) -> Clusters:
+    """Join items into clusters, highest score first, while the average score reaches `least`.
 
-    pairs (P, 2) int64 candidates, i < j, every one POSSIBLE; similarity (P,). Returns (N,) int64, the lowest item of
-    each item's cluster. The average runs over all POSSIBLE pairs between two clusters; one that is no candidate was
-    nobody's neighbour and counts as `stranger_similarity`; UNTOLD pairs are no evidence and do not count. Two clusters
-    with a NEVER pair between them, or with no candidate pair, are not joined. Ties: the lower first item, then the
-    lower second. Source: UPGMA, Sokal and Michener 1958; constraints, Davidson and Ravi 2005.
+    pairs (P, 2) int64 candidates, i < j, every one POSSIBLE; score (P,). The average runs over all POSSIBLE pairs
+    between two clusters; one that is no candidate was nobody's neighbour and counts as `stranger_score`; UNTOLD pairs
+    are no evidence and do not count. Two clusters with a NEVER pair between them, or with no candidate pair, are not
+    joined. start (N,) holds what is one from the beginning, each item's the lowest item of its cluster. Ties: the lower
+    first item, then the lower second. Source: UPGMA, Sokal and Michener 1958; constraints, Davidson and Ravi 2005.
     """
-    graph = _ClusterGraph(n_items, pairs, similarity, relate, stranger_similarity)
-    queue = [(-value, i, j, 0, 0) for (i, j), value in zip(pairs.tolist(), similarity.tolist())]
-    queue = [entry for entry in queue if -entry[0] >= min_similarity]
+    graph = _ClusterGraph(n_items, pairs, score, relate, stranger_score)
+    queue = [(-value, i, j, 0, 0) for (i, j), value in zip(pairs.tolist(), score.tolist())]
+    if start is not None:
+        for item in np.flatnonzero(start != np.arange(n_items)).tolist():
+            graph.join(int(start[item]), item)
+        queue = graph.queue()
+    queue = [entry for entry in queue if -entry[0] >= least]
     heapq.heapify(queue)
+    merges = []
     while queue:
-        _, i, j, version_i, version_j = heapq.heappop(queue)
+        negative, i, j, version_i, version_j = heapq.heappop(queue)
         if graph.version[i] != version_i or graph.version[j] != version_j:
             continue  # one of the two has grown or gone since
+        merges.append((*graph.tie(i, j), -negative))
         for other, average in graph.join(i, j):
-            if average >= min_similarity:
+            if average >= least:
                 low, high = min(i, other), max(i, other)
                 heapq.heappush(queue, (-average, low, high, graph.version[low], graph.version[high]))
     label = np.arange(n_items)
     for lowest, members in graph.members.items():
         label[members] = lowest
-    return label
+    tie_i, tie_j, average = zip(*merges) if merges else ((), (), ())
+    return Clusters(label, np.array(tie_i, np.int64), np.array(tie_j, np.int64), np.array(average, np.float64))
 
 
 class _ClusterGraph:
     """Clusters by their lowest item, and between neighbours the sum of similarity over the pairs that count."""
 
     def __init__(
-        self, n_items: int, pairs: np.ndarray, similarity: np.ndarray, relate: Relate, stranger_similarity: float
+        self, n_items: int, pairs: np.ndarray, score: np.ndarray, relate: Relate, stranger_score: float
     ) -> None:
         self.members: dict[int, list[int]] = {item: [item] for item in range(n_items)}
         self.version = [0] * n_items
         self._relate = relate
-        self._stranger_similarity = stranger_similarity
+        self._stranger_score = stranger_score
+        self._score: list[dict[int, float]] = [{} for _ in range(n_items)]  # of candidate pairs of items
         self._edges: list[dict[int, tuple[float, int]]] = [{} for _ in range(n_items)]  # other -> (sum, pairs)
-        for (i, j), value in zip(pairs.tolist(), similarity.tolist()):
+        for (i, j), value in zip(pairs.tolist(), score.tolist()):
             self._edges[i][j] = self._edges[j][i] = (value, 1)
+            self._score[i][j] = self._score[j][i] = value
+
+    def queue(self) -> list[tuple[float, int, int, int, int]]:
+        """Return every two neighbouring clusters as an entry of the queue."""
+        return [
+            (-total / count, i, j, self.version[i], self.version[j])
+            for i, edges in enumerate(self._edges)
+            for j, (total, count) in edges.items()
+            if i < j
+        ]
+
+    def tie(self, i: int, j: int) -> tuple[int, int]:
+        """Return the candidate pair of items with the highest score between two clusters."""
+        theirs = set(self.members[j])
+        tied = [
+            (-value, min(a, b), max(a, b))
+            for a in self.members[i]
+            for b, value in self._score[a].items()
+            if b in theirs
+        ]
+        return min(tied)[1:]
 
     def join(self, i: int, j: int) -> list[tuple[int, float]]:
         """Merge cluster j into cluster i < j; return i's neighbours from now on, with the average similarity."""
         edges_i, edges_j = self._edges[i], self._edges[j]
-        del edges_i[j], edges_j[i]
+        edges_i.pop(j, None)
+        edges_j.pop(i, None)
         unlisted = [(other, j) for other in edges_i if other not in edges_j]
         unlisted += [(other, i) for other in edges_j if other not in edges_i]
         n_strangers = self._strangers(unlisted)
@@ -78,7 +125,7 @@ class _ClusterGraph:
             extra = n_strangers.get(other, 0)
             if extra < 0:
                 continue
-            total = sum_i + sum_j + extra * self._stranger_similarity
+            total = sum_i + sum_j + extra * self._stranger_score
             joined[other] = (total, count_i + count_j + extra)
             self._edges[other][i] = joined[other]
         self._edges[i], self._edges[j] = joined, {}

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+VECTOR_BLOCK = 16384
+"""Exemplars freed of their tint at once: 128 doubles each make 16 MiB."""
+
+LEAST_LEFT = 1e-6
+"""Length under which what is left of an exemplar is rounding."""
+
 PAIR_BLOCK = 4096
 """Pairs compared at once: 8 exemplars of 128 floats on both sides make 32 MiB."""
 
@@ -48,31 +54,45 @@ class ExemplarSets:
         return np.add.reduceat(self.vector.astype(np.float64), self.first[:-1], axis=0) / self.size[:, None]
 
 
-def without_camera_bias(sets: ExemplarSets, camera: np.ndarray) -> ExemplarSets:
-    """Take each camera's own tint out of the exemplars: subtract its mean vector, make the rest unit length again.
+def bias(sets: ExemplarSets, camera: np.ndarray, n_cameras: int) -> np.ndarray:
+    """Return what each camera adds to what it sees, (C, D) float64: the mean of all it saw.
 
     camera (N,) int, camera of each tracklet. The mean of few tracklets is mostly those tracklets themselves, so both
     the mean of the whole and each camera's departure from it are shrunk by the positive-part James-Stein rule: weight
     max(0, 1 - noise / length**2), noise being the squared standard error of the mean. A lone tracklet stays as it is.
+    A camera that saw nothing has the mean of the whole.
     Source: James and Stein 1961; Efron and Morris 1973. Removing camera means: Gu et al. 2020, "1st place solution to
     VisDA-2020", section 2.4.
     """
-    if len(sets) == 0:
-        return sets
     mean = sets.means()  # (N, D), one tracklet one vote
+    tint = np.zeros((n_cameras, mean.shape[1]))
+    if len(sets) == 0:
+        return tint
     centre = mean.mean(axis=0)
-    tint = np.zeros((int(camera.max()) + 1, mean.shape[1]))
-    for index in np.unique(camera):
-        own = mean[camera == index]
-        departure = own.mean(axis=0) - centre
-        tint[index] = departure * _shrinkage(departure, own)
-    centre = centre * _shrinkage(centre, mean)
-    vector = sets.vector - (centre + tint)[camera[sets.owner]]
-    length = np.linalg.norm(vector, axis=1, keepdims=True)
-    # What the mean explains wholly has nothing of its own left: it keeps its vector rather than turn into noise.
-    own_left = length > 1e-6
-    unit = np.divide(vector, length, out=sets.vector.astype(np.float64), where=own_left)
-    return ExemplarSets(unit.astype(np.float32), sets.first)
+    order = np.argsort(camera, kind="stable")
+    first = np.searchsorted(camera[order], np.arange(n_cameras + 1))
+    for index in range(n_cameras):
+        own = mean[order[first[index] : first[index + 1]]]
+        if len(own):
+            departure = own.mean(axis=0) - centre
+            tint[index] = departure * _shrinkage(departure, own)
+    return tint + centre * _shrinkage(centre, mean)
+
+
+def without_bias(sets: ExemplarSets, camera: np.ndarray, tint: np.ndarray) -> ExemplarSets:
+    """Take each camera's tint (C, D) out of the exemplars: subtract it, make the rest unit length again.
+
+    camera (N,) int, camera of each tracklet. What the tint explains wholly has nothing of its own left: it keeps its
+    vector rather than turn into noise.
+    """
+    owner, result = sets.owner, np.empty_like(sets.vector, dtype=np.float32)
+    for start in range(0, len(owner), VECTOR_BLOCK):
+        part = slice(start, start + VECTOR_BLOCK)
+        whole = sets.vector[part].astype(np.float64)
+        vector = whole - tint[camera[owner[part]]]
+        length = np.linalg.norm(vector, axis=1, keepdims=True)
+        result[part] = np.divide(vector, length, out=whole, where=length > LEAST_LEFT)
+    return ExemplarSets(result, sets.first)
 
 
 def _shrinkage(mean: np.ndarray, sample: np.ndarray) -> float:

@@ -10,31 +10,17 @@ import numpy as np
 from pipeline.config import IdentityConfig
 from pipeline.identity.calibration import Calibration, calibrate, known_strangers
 from pipeline.identity.candidates import candidate_pairs, count_possible
-from pipeline.identity.clustering import agglomerate
-from pipeline.identity.evidence import ExemplarSets, halves, similarity, without_camera_bias
+from pipeline.identity.clustering import Clusters, agglomerate
+from pipeline.identity.evidence import ExemplarSets, bias, halves, similarity, without_bias
 from pipeline.identity.ground import GroundTracks
+from pipeline.identity.linked import Evidence, Fixed, GroupLooks, Identities, Linked
+from pipeline.identity.settled import Settled
 from pipeline.identity.spacetime import Ground, survey
 from pipeline.identity.topology import Relation, Sightings, Topology
 from pipeline.types import Exemplars, Tracklets, class_group
 
-
-@dataclass(frozen=True, eq=False, slots=True)
-class Identities:
-    """The identity of each of N tracklets, sorted by tracklet_id.
-
-    tracklet_id  (N,) object (str)
-    identity_id  (N,) object (str), derived from the identity's earliest tracklet
-    confidence   (N,) float32, in [0, 1]. Of a tracklet joined with others: the probability of the pairs that tie it to
-                 them, averaged. Of one left alone: 1 minus the probability of its best candidate. 0 where it was not
-                 judged at all because it is shorter than min_observations.
-    """
-
-    tracklet_id: np.ndarray
-    identity_id: np.ndarray
-    confidence: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.tracklet_id)
+US_PER_S = 1_000_000
+NOTHING_FIXED = Fixed()
 
 
 def link(
@@ -45,8 +31,9 @@ def link(
     *,
     ground: GroundTracks | None = None,
     device: str = "auto",
-) -> Identities:
-    """Give every tracklet an identity.
+    fixed: Fixed = NOTHING_FIXED,
+) -> Linked:
+    """Give every tracklet an identity, and say why.
 
     camera_id (N,) object (str), the camera of each tracklet. Rows may come in any order; the answer depends on their
     content alone. Candidate pairs are of two cameras, of one class group, inside the travel window of `config`. Two
@@ -57,11 +44,12 @@ def link(
 
     ground tells where the tracklets of calibrated cameras stood; then places and ways are evidence beside the looks
     (see spacetime): two that are apart on the ground, or too far for the time between, are never one, and a tracklet
-    may continue one that broke off moments before in the same camera.
+    may continue one that broke off moments before in the same camera. fixed is what was settled before: an identity
+    with a tracklet whose identity is fixed has that identity.
     Raises ValueError where ids repeat, lengths differ or an exemplar's tracklet is missing.
     """
     topology = Topology.from_config(tuple(sorted({str(name) for name in camera_id})), config)
-    return link_within(topology, tracklets, camera_id, exemplars, config, ground=ground, device=device)
+    return link_within(topology, tracklets, camera_id, exemplars, config, ground=ground, device=device, fixed=fixed)
 
 
 def link_within(
@@ -73,7 +61,8 @@ def link_within(
     *,
     ground: GroundTracks | None = None,
     device: str = "auto",
-) -> Identities:
+    fixed: Fixed = NOTHING_FIXED,
+) -> Linked:
     """Do what `link` does inside a topology that is already laid out; config.links is not read."""
     if len(camera_id) != len(tracklets):
         raise ValueError(f"camera_id: expected {len(tracklets)} rows, one a tracklet, got {len(camera_id)}")
@@ -91,16 +80,25 @@ def link_within(
     sets = exemplar_sets(tracklet_id, tracklets.embedding[order], exemplars)
     judged = tracklets.n_observations[order] >= config.min_observations
     group = np.array([class_group(int(class_id)) for class_id in tracklets.class_id[order]], dtype=object)
+    settled = Settled.lay_out(tracklet_id, fixed)
 
     label = np.arange(len(tracklet_id))
     confidence = np.zeros(len(tracklet_id), np.float32)
+    merges, looks = [], []
     for name in sorted(set(group)):
         index = np.flatnonzero(judged & (group == name))
         own = sightings.take(index)
         on_ground = None if ground is None else survey(own, tracklet_id[index], topology, ground, str(name))
-        own_label, own_confidence = _link_group(own, sets.take(index), topology, on_ground, config, device)
-        label[index], confidence[index] = index[own_label], own_confidence
-    return Identities(tracklet_id, identity_ids(tracklet_id, sightings.started_at_us, label), confidence)
+        found = _link_group(own, sets.take(index), topology, on_ground, settled.take(index), config, device)
+        label[index], confidence[index] = index[found.clusters.label], found.confidence
+        merges.append(found.merges.of(index))
+        looks.append(found.looks(str(name), topology.cameras))
+    label = settled.joined(label)
+    identity = settled.named(label, identity_ids(tracklet_id, sightings.started_at_us, label))
+    evidence = _evidence(
+        Merges.concatenate([_by_hand(settled), *merges]), tracklet_id, identity, sightings, topology.cameras
+    )
+    return Linked(Identities(tracklet_id, identity, confidence), evidence, tuple(looks))
 
 
 def exemplar_sets(tracklet_id: np.ndarray, embedding: np.ndarray, exemplars: Exemplars) -> ExemplarSets:
@@ -165,16 +163,58 @@ class Merging:
         return Merging(np.where(vetoed, VETO, score), stranger, 0.0)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Merges:
+    """M merges: the pair (i, j) that tied two sides, its similarity and probability, that of the sides, the rule."""
+
+    i: np.ndarray
+    j: np.ndarray
+    similarity: np.ndarray
+    probability: np.ndarray
+    merge_probability: np.ndarray
+    rule: np.ndarray
+
+    def of(self, index: np.ndarray) -> Merges:
+        """Return the same merges with rows i and j replaced by index[i] and index[j]."""
+        return Merges(
+            index[self.i], index[self.j], self.similarity, self.probability, self.merge_probability, self.rule
+        )
+
+    @staticmethod
+    def concatenate(parts: list[Merges]) -> Merges:
+        """Lay merges one after another."""
+        return Merges(*(np.concatenate([getattr(part, name) for part in parts]) for name in Merges.__slots__))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Group:
+    """What linking one class group gave, rows being those of the group."""
+
+    clusters: Clusters
+    confidence: np.ndarray
+    merges: Merges
+    tint: np.ndarray
+    calibration: Calibration
+    n_pairs: int
+
+    def looks(self, name: str, cameras: tuple[str, ...]) -> GroupLooks:
+        return GroupLooks(
+            name, cameras, self.tint.astype(np.float32), self.calibration, len(self.confidence), self.n_pairs, "exact"
+        )
+
+
 def _link_group(
     sightings: Sightings,
     sets: ExemplarSets,
     topology: Topology,
     ground: Ground | None,
+    settled: Settled,
     config: IdentityConfig,
     device: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cluster the tracklets of one class group: labels (N,), each the lowest row of its cluster, and confidence."""
-    sets = without_camera_bias(sets, sightings.camera)
+) -> _Group:
+    """Cluster the tracklets of one class group."""
+    tint = bias(sets, sightings.camera, len(topology.cameras))
+    sets = without_bias(sets, sightings.camera, tint)
     pairs = candidate_pairs(sightings, sets, topology, config.neighbours, device=device)
     if ground is not None:
         pairs = _with_neighbours_on_the_ground(pairs, ground)
@@ -189,15 +229,69 @@ def _link_group(
         prior=prior,
     )
     merge = Merging.by_look(alike, calibration) if prior is None else Merging.by_odds(alike, prior, calibration)
-    label = agglomerate(
-        len(sightings),
-        pairs,
-        merge.score,
-        (lambda i, j: topology.relate(sightings.take(i), sightings.take(j))) if ground is None else ground.relate,
-        stranger_similarity=merge.stranger,
-        min_similarity=merge.least,
+    relate = settled.obeyed_by(
+        (lambda i, j: topology.relate(sightings.take(i), sightings.take(j))) if ground is None else ground.relate
     )
-    return label, _confidence(label, pairs, calibration.probability(alike, prior))
+    free = settled.free(pairs)
+    clusters = agglomerate(
+        len(sightings),
+        pairs[free],
+        merge.score[free],
+        relate,
+        stranger_score=merge.stranger,
+        least=merge.least,
+        start=settled.start(),
+    )
+    probability = calibration.probability(alike, prior)
+    tie = _rows_of(pairs, clusters.i, clusters.j)
+    if prior is None:
+        average, told = calibration.probability(clusters.average), np.zeros(len(tie), bool)
+    else:
+        average, told = 1.0 / (1.0 + np.exp(-clusters.average)), ~np.isnan(prior[tie])
+    merges = Merges(
+        clusters.i,
+        clusters.j,
+        alike[tie],
+        probability[tie].astype(np.float32),
+        average.astype(np.float32),
+        np.where(told, "look and ground", "look").astype(object),
+    )
+    return _Group(clusters, _confidence(clusters.label, pairs, probability), merges, tint, calibration, len(pairs))
+
+
+def _rows_of(pairs: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Return the rows of the pairs (i, j) (M,) in `pairs` (P, 2), which is sorted and holds each."""
+    span = int(pairs.max(initial=0)) + 1
+    return np.searchsorted(pairs[:, 0] * span + pairs[:, 1], i * span + j)
+
+
+def _by_hand(settled: Settled) -> Merges:
+    """Return the merges that people made."""
+    i, j = settled.together.T
+    one = np.ones(len(i), np.float32)
+    return Merges(i, j, np.full(len(i), np.nan, np.float32), one, one, np.full(len(i), "person", dtype=object))
+
+
+def _evidence(
+    merges: Merges, tracklet_id: np.ndarray, identity_id: np.ndarray, sightings: Sightings, cameras: tuple[str, ...]
+) -> Evidence:
+    """Write merges out with the names of things; of each pair the tracklet that began first comes first."""
+    i, j = merges.i, merges.j
+    swapped = sightings.started_at_us[j] < sightings.started_at_us[i]
+    a, b = np.where(swapped, j, i), np.where(swapped, i, j)
+    name = np.array([*cameras, None], dtype=object)[:-1]
+    return Evidence(
+        identity_id[a],
+        tracklet_id[a],
+        tracklet_id[b],
+        name[sightings.camera[a]],
+        name[sightings.camera[b]],
+        merges.similarity,
+        merges.probability,
+        merges.merge_probability,
+        (sightings.started_at_us[b] - sightings.ended_at_us[a]) / US_PER_S,
+        merges.rule,
+    )
 
 
 def _with_neighbours_on_the_ground(pairs: np.ndarray, ground: Ground) -> np.ndarray:

@@ -45,10 +45,12 @@ class Topology:
     """Travel windows between C cameras, for each ordered pair (from, to).
 
     Travel time is the start of the later tracklet minus the end of the earlier one, the earlier being the one that
-    started first; it is negative while both see the object.
+    started first; it is negative while both see the object. One way, the earlier one is that in the first camera,
+    whatever the clocks say.
 
-    linked         (C, C) bool, a window is given; never True on the diagonal
+    linked         (C, C) bool, a window is given, symmetric; never True on the diagonal
     overlapping    (C, C) bool, one object can be in both at once
+    one_way        (C, C) bool, nobody goes from the second to the first; its window is that of (first, second)
     min_travel_us  (C, C) int64, max_travel_us (C, C) int64, both ends inside
     everywhere     True where the windows hold for any two cameras (no topology was configured)
     """
@@ -56,6 +58,7 @@ class Topology:
     cameras: tuple[str, ...]
     linked: np.ndarray
     overlapping: np.ndarray
+    one_way: np.ndarray
     min_travel_us: np.ndarray
     max_travel_us: np.ndarray
     everywhere: bool
@@ -74,11 +77,12 @@ class Topology:
                 cameras,
                 linked=~np.eye(n_cameras, dtype=bool),
                 overlapping=np.zeros(shape, bool),
+                one_way=np.zeros(shape, bool),
                 min_travel_us=np.zeros(shape, np.int64),
                 max_travel_us=np.full(shape, _microseconds(config.max_travel_s)),
                 everywhere=True,
             )
-        linked, overlapping = np.zeros(shape, bool), np.zeros(shape, bool)
+        linked, overlapping, one_way = (np.zeros(shape, bool) for _ in range(3))
         min_travel_us, max_travel_us = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         place = {name: index for index, name in enumerate(cameras)}
         for link in config.links:
@@ -89,7 +93,8 @@ class Topology:
                 linked[pair], overlapping[pair] = True, link.overlapping
                 min_travel_us[pair] = _microseconds(link.min_travel_s)
                 max_travel_us[pair] = _microseconds(link.max_travel_s)
-        return Topology(cameras, linked, overlapping, min_travel_us, max_travel_us, everywhere=False)
+            one_way[a, b] = link.one_way
+        return Topology(cameras, linked, overlapping, one_way, min_travel_us, max_travel_us, everywhere=False)
 
     def relate(self, a: Sightings, b: Sightings) -> np.ndarray:
         """Return the Relation of tracklets a[n] and b[n] as (N,) int8; symmetric.
@@ -98,12 +103,21 @@ class Topology:
         cameras outside their window, too early or too late. UNTOLD: one camera at different times (a broken track, or
         somebody who came back), and cameras without a link at different times. POSSIBLE: inside the window.
         """
-        relation = np.maximum(self._one_way(a, b), self._one_way(b, a))
+        relation = np.maximum(self._from_to(a, b), self._from_to(b, a))
+        there, back = self.one_way[a.camera, b.camera], self.one_way[b.camera, a.camera]
+        relation = np.where(there, self._on_the_way(a, b), np.where(back, self._on_the_way(b, a), relation))
         together = np.maximum(a.started_at_us, b.started_at_us) <= np.minimum(a.ended_at_us, b.ended_at_us)
         apart = together & ~self.overlapping[a.camera, b.camera]
         return np.where(apart, np.int8(Relation.NEVER), relation)
 
-    def _one_way(self, first: Sightings, then: Sightings) -> np.ndarray:
+    def _on_the_way(self, first: Sightings, then: Sightings) -> np.ndarray:
+        """Relate pairs by a one-way link's window from first to then."""
+        way = (first.camera, then.camera)
+        travel_us = then.started_at_us - first.ended_at_us
+        inside = (travel_us >= self.min_travel_us[way]) & (travel_us <= self.max_travel_us[way])
+        return np.where(inside, np.int8(Relation.POSSIBLE), np.int8(Relation.NEVER))
+
+    def _from_to(self, first: Sightings, then: Sightings) -> np.ndarray:
         """Relate pairs by the window from first to then; NEVER where `then` in truth started before `first`."""
         way = (first.camera, then.camera)
         travel_us = then.started_at_us - first.ended_at_us
@@ -116,9 +130,10 @@ class Topology:
         return np.where(first.started_at_us <= then.started_at_us, relation, np.int8(Relation.NEVER))
 
     def reach_us(self, camera: int) -> int:
-        """Return the longest travel time to or from a camera, 0 where it is linked to none."""
+        """Return the longest travel time to or from a camera, whatever its sign; 0 where it is linked to none."""
         linked = self.linked[camera] | self.linked[:, camera]
-        longest = np.maximum(self.max_travel_us[camera], self.max_travel_us[:, camera])
+        windows = (self.max_travel_us, -self.min_travel_us)
+        longest = np.max([side for window in windows for side in (window[camera], window[:, camera])], axis=0)
         return max(0, int(longest[linked].max(initial=0)))
 
 

@@ -119,6 +119,86 @@ IDENTITIES = _table(
     ],
 )
 
+IDENTITY_EVIDENCE = _table(
+    "identity_evidence",
+    [
+        _field("identity_id", pa.string(), "identity the merge belongs to"),
+        _field("nth", pa.int32(), "order of the merges of a run, from 1"),
+        _field("tracklet_a", pa.string(), "of the pair that tied the two sides most firmly, the one that began first"),
+        _field("tracklet_b", pa.string(), "the other"),
+        _field("camera_a", pa.string(), "camera of tracklet_a"),
+        _field("camera_b", pa.string(), "camera of tracklet_b"),
+        _field("similarity", pa.float32(), "of the two exemplar sets, camera bias removed", "-1 to 1"),
+        _field("probability", pa.float32(), "that this pair is one object, by all that is known of it", "0 to 1"),
+        _field(
+            "merge_probability", pa.float32(), "that the two sides are one object, by all pairs between them", "0 to 1"
+        ),
+        _field("travel_s", pa.float64(), "start of b minus end of a; negative while both see the object", "seconds"),
+        _field(
+            "rule",
+            pa.string(),
+            '"look", "look and time", "look and ground", "returned" (after more than a travel window) or "person" '
+            "(somebody merged them by hand)",
+        ),
+        _field("run_id", pa.string(), "digest of what the identities were made from"),
+    ],
+)
+
+CALIBRATIONS = _table(
+    "calibrations",
+    [
+        _field("class_group", pa.string(), '"person", "vehicle" or the class itself'),
+        _field("rule", pa.string(), '"mixture", "few pairs" or "configured": where min_similarity came from'),
+        _field("min_similarity", pa.float64(), "least average similarity to join by looks alone", "-1 to 1"),
+        _field("stranger_mean", pa.float64(), "similarity of two different objects", "-1 to 1"),
+        _field("stranger_sd", pa.float64(), "its spread; null where too few were known", nullable=True),
+        _field("match_mean", pa.float64(), "similarity of one object in two cameras; null likewise", nullable=True),
+        _field("match_sd", pa.float64(), "its spread; null likewise", nullable=True),
+        _field("prior_log_odds", pa.float64(), "log odds that a possible pair is one object, before a look"),
+        _field("n_tracklets", pa.int64(), "tracklets judged"),
+        _field("n_pairs", pa.int64(), "pairs compared"),
+        _field("search", pa.string(), "how neighbours were found: exact, or IVF with its parameters and recall"),
+        _field("run_id", pa.string(), "digest of what the identities were made from"),
+    ],
+)
+
+CAMERA_LOOKS = _table(
+    "camera_looks",
+    [
+        _field("class_group", pa.string(), '"person", "vehicle" or the class itself'),
+        _field("camera_id", pa.string(), "camera"),
+        _field("tint", VECTOR, "what the camera adds to every embedding: subtract it, make the rest unit length"),
+        _field("run_id", pa.string(), "digest of what the identities were made from"),
+    ],
+)
+
+IDENTITY_DECISIONS = _table(
+    "identity_decisions",
+    [
+        _field("decision_id", pa.string(), "name of the decision"),
+        _field("decided_at", INSTANT, "when", "microseconds since 1970 UTC"),
+        _field("kind", pa.string(), '"merge": the two are one; "split": the two are not one'),
+        _field("tracklet_a", pa.string(), "one tracklet"),
+        _field("tracklet_b", pa.string(), "the other"),
+        _field("by", pa.string(), "who decided, as given; else empty"),
+        _field("note", pa.string(), "why, as given; else empty"),
+    ],
+)
+
+THUMBNAILS = _table(
+    "thumbnails",
+    [
+        _field("tracklet_id", pa.string(), "object in one camera"),
+        _field("camera_id", pa.string(), "camera"),
+        _field("captured_at", INSTANT, "frame it was cut from", "microseconds since 1970 UTC"),
+        _field("frame", pa.int32(), "index of that frame in its file, from 0"),
+        _field("width", pa.int32(), "of the picture", "pixels"),
+        _field("height", pa.int32(), "of the picture", "pixels"),
+        _field("heads_blurred", pa.bool_(), "true where the head was made unrecognisable before saving"),
+        _field("jpeg", pa.binary(), "the picture as a JPEG file"),
+    ],
+)
+
 CAMERAS = _table(
     "cameras",
     [
@@ -207,6 +287,11 @@ TABLES: dict[str, pa.Schema] = {
     "detections": DETECTIONS,
     "frames": FRAMES,
     "identities": IDENTITIES,
+    "identity_evidence": IDENTITY_EVIDENCE,
+    "calibrations": CALIBRATIONS,
+    "camera_looks": CAMERA_LOOKS,
+    "identity_decisions": IDENTITY_DECISIONS,
+    "thumbnails": THUMBNAILS,
     "cameras": CAMERAS,
     "lines": LINES,
     "zones": ZONES,

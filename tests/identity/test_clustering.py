@@ -17,9 +17,7 @@ def everything_possible(i, j):
 def run(n_items, edges, relate=everything_possible, min_similarity=0.5):
     pairs = np.array(sorted(edges), np.int64).reshape(-1, 2)
     similarity = np.array([edges[tuple(pair)] for pair in pairs.tolist()])
-    return agglomerate(
-        n_items, pairs, similarity, relate, stranger_similarity=STRANGER, min_similarity=min_similarity
-    ).tolist()
+    return agglomerate(n_items, pairs, similarity, relate, stranger_score=STRANGER, least=min_similarity).label.tolist()
 
 
 def slow(n_items, edges, matrix, min_similarity):

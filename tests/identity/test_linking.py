@@ -25,18 +25,18 @@ CHAIN = IdentityConfig(
 
 def identities(seen, config=ANYWHERE, *, device="cpu"):
     """Return {tracklet name: identity} of a list of Seen."""
-    found = link(*night(seen), config, device=device)
+    found = link(*night(seen), config, device=device).identities
     return dict(zip(found.tracklet_id, found.identity_id))
 
 
 def test_no_tracklets():
-    found = link(*night([]), ANYWHERE, device="cpu")
+    found = link(*night([]), ANYWHERE, device="cpu").identities
     assert len(found) == 0
     assert (found.identity_id.dtype, found.confidence.dtype) == (object, np.float32)
 
 
 def test_one_tracklet_is_one_identity():
-    found = link(*night([Seen("a", "cam0", 0, 5, look(1, n=3))]), ANYWHERE, device="cpu")
+    found = link(*night([Seen("a", "cam0", 0, 5, look(1, n=3))]), ANYWHERE, device="cpu").identities
     assert found.tracklet_id.tolist() == ["a"]
     assert found.confidence.tolist() == [1.0]  # nobody else it could be
 
@@ -97,7 +97,7 @@ def test_without_exemplars_its_own_embedding_is_compared():
 
 
 def test_short_tracklets_get_a_row_and_no_confidence():
-    found = link(*night([Seen("a", "cam0", 0, 1, look(1), n_observations=1)]), ANYWHERE, device="cpu")
+    found = link(*night([Seen("a", "cam0", 0, 1, look(1), n_observations=1)]), ANYWHERE, device="cpu").identities
     assert (len(found), found.confidence[0]) == (1, 0)
 
 
@@ -134,7 +134,7 @@ def test_objects_tracked_twice_at_once_do_not_spoil_the_threshold(share):
 
 def test_confidence_is_a_probability_and_tells_right_from_wrong():
     seen, who = town(seed=3, noise=1.2, n_traits=10)
-    found = link(*night(seen), ANYWHERE, device="cpu")
+    found = link(*night(seen), ANYWHERE, device="cpu").identities
     assert ((found.confidence >= 0) & (found.confidence <= 1)).all()
     by_name = dict(zip((s.name for s in seen), who))
     truth = np.array([by_name[name] for name in found.tracklet_id])
@@ -148,9 +148,10 @@ def test_confidence_is_a_probability_and_tells_right_from_wrong():
 
 def test_rows_in_any_order_give_the_same_answer():
     seen, _ = town(seed=4, noise=1.0)
-    straight = link(*night(seen), ANYWHERE, device="cpu")
-    shuffled = link(*night([seen[n] for n in np.random.default_rng(0).permutation(len(seen))]), ANYWHERE, device="cpu")
-    again = link(*night(seen), ANYWHERE, device="cpu")
+    straight = link(*night(seen), ANYWHERE, device="cpu").identities
+    reordered = [seen[n] for n in np.random.default_rng(0).permutation(len(seen))]
+    shuffled = link(*night(reordered), ANYWHERE, device="cpu").identities
+    again = link(*night(seen), ANYWHERE, device="cpu").identities
     for other in (shuffled, again):
         assert straight.tracklet_id.tolist() == other.tracklet_id.tolist() == sorted(s.name for s in seen)
         assert straight.identity_id.tolist() == other.identity_id.tolist()

@@ -22,7 +22,7 @@ def linked(walkers, config=OVERLAPPING, order=None):
     order = range(len(walkers)) if order is None else order
     seen = [Seen(walkers[n][0], *walkers[n][1:4], walkers[n][6]) for n in order]
     ground = tracks(*(walk(w[0], *w[2:6]) for w in walkers))
-    found = link(*night(seen), config, ground=ground, device="cpu")
+    found = link(*night(seen), config, ground=ground, device="cpu").identities
     return dict(zip(found.tracklet_id, found.identity_id)), found.confidence
 
 

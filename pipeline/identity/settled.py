@@ -1,0 +1,106 @@
+"""What is settled before looks are compared: identities of other nights, and what people decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.identity.linked import Fixed
+from pipeline.identity.topology import Relation
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Settled:
+    """Fixed, by the rows of N tracklets.
+
+    identity  (N,) int64, index into `names` of a fixed identity, -1 where none is
+    names     fixed identity ids
+    together  (T, 2) int64 rows that are one; apart (A, 2) int64 rows that are not
+    """
+
+    identity: np.ndarray
+    names: tuple[str, ...]
+    together: np.ndarray
+    apart: np.ndarray
+
+    @staticmethod
+    def lay_out(tracklet_id: np.ndarray, fixed: Fixed) -> Settled:
+        """Find the rows of the tracklets (N,) sorted by id; what names others is passed over."""
+        names = tuple(sorted(set(fixed.identity_of.values())))
+        index_of = {name: index for index, name in enumerate(names)}
+        wanted = {*fixed.identity_of, *(name for pair in (*fixed.together, *fixed.apart) for name in pair)}
+        row_of = {name: row for row, name in enumerate(tracklet_id.tolist()) if name in wanted} if wanted else {}
+        identity = np.full(len(tracklet_id), -1, np.int64)
+        for name, own in fixed.identity_of.items():
+            if name in row_of:
+                identity[row_of[name]] = index_of[own]
+        return Settled(identity, names, _pairs(fixed.together, row_of), _pairs(fixed.apart, row_of))
+
+    def take(self, index: np.ndarray) -> Settled:
+        """Return what concerns the rows `index` (N',), ascending, alone."""
+        kept = [pairs[np.isin(pairs, index).all(axis=1)] for pairs in (self.together, self.apart)]
+        return Settled(self.identity[index], self.names, *(np.searchsorted(index, pairs) for pairs in kept))
+
+    def start(self) -> np.ndarray | None:
+        """Return (N,) the lowest row of what is one from the beginning, None where nothing is."""
+        label = self.joined(np.arange(len(self.identity)))
+        return None if (label == np.arange(len(label))).all() else label
+
+    def joined(self, label: np.ndarray) -> np.ndarray:
+        """Return labels (N,), each the lowest row of its cluster, with those clusters joined that are one."""
+        known = np.flatnonzero(self.identity >= 0)
+        _, first, which = np.unique(self.identity[known], return_index=True, return_inverse=True)
+        same = np.stack([known[first[which]], known], axis=1)
+        links = np.concatenate([self.together, same])
+        links = links[label[links[:, 0]] != label[links[:, 1]]]
+        parent: dict[int, int] = {}
+
+        def root(row: int) -> int:
+            while parent.get(row, row) != row:
+                row = parent[row]
+            return row
+
+        for i, j in label[links].tolist():
+            low, high = sorted((root(i), root(j)))
+            parent[high] = low
+        if not parent:
+            return label
+        renamed = np.arange(len(label))
+        for row in parent:
+            renamed[row] = root(row)
+        return renamed[label]
+
+    def free(self, pairs: np.ndarray) -> np.ndarray:
+        """Tell (P,) which pairs of rows (P, 2) nobody has settled to be apart."""
+        return self._refused(pairs[:, 0], pairs[:, 1]) == 0
+
+    def obeyed_by(self, relate: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Callable:
+        """Return `relate` with NEVER for all that was settled to be apart."""
+        if len(self.apart) == 0 and (self.identity < 0).all():
+            return relate
+        return lambda i, j: np.where(self._refused(i, j), np.int8(Relation.NEVER), relate(i, j))
+
+    def named(self, label: np.ndarray, identity_id: np.ndarray) -> np.ndarray:
+        """Return identity ids (N,) with the fixed ones in place; where people joined two of those, the lower row's."""
+        known = np.flatnonzero(self.identity >= 0)[::-1]
+        result = identity_id.copy()
+        name_of = {int(label[row]): self.names[self.identity[row]] for row in known.tolist()}
+        for cluster, name in name_of.items():
+            result[label == cluster] = name
+        return result
+
+    def _refused(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        a, b = self.identity[i], self.identity[j]
+        refused = (a >= 0) & (b >= 0) & (a != b)
+        if len(self.apart):
+            n_rows = len(self.identity)
+            low, high = self.apart.min(axis=1), self.apart.max(axis=1)
+            refused |= np.isin(np.minimum(i, j) * n_rows + np.maximum(i, j), low * n_rows + high)
+        return refused
+
+
+def _pairs(named: tuple[tuple[str, str], ...], row_of: dict[str, int]) -> np.ndarray:
+    rows = [(row_of[a], row_of[b]) for a, b in named if a in row_of and b in row_of]
+    return np.array(rows, np.int64).reshape(-1, 2)
