@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from pipeline.identity.kernels import cells as kernels
+from pipeline.identity.kernels.cells import MAX_SCORE, SCORE_UNIT
 from pipeline.identity.topology import Relation
 
 Relate = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Relation of the items i (P,) and j (P,) as (P,) int8."""
+
+PAIRS_ASKED = 2**18
+"""Pairs related at once: tens of MiB inside `relate`."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -41,115 +45,177 @@ def agglomerate(
 ) -> Clusters:
     """Join items into clusters, highest score first, while the average score reaches `least`.
 
-    pairs (P, 2) int64 candidates, i < j, every one POSSIBLE; score (P,). The average runs over all POSSIBLE pairs
-    between two clusters; one that is no candidate was nobody's neighbour and counts as `stranger_score`; UNTOLD pairs
-    are no evidence and do not count. Two clusters with a NEVER pair between them, or with no candidate pair, are not
-    joined. start (N,) holds what is one from the beginning, each item's the lowest item of its cluster. Ties: the lower
-    first item, then the lower second. Source: UPGMA, Sokal and Michener 1958; constraints, Davidson and Ravi 2005.
+    pairs (P, 2) int64 candidates, i < j, sorted, every one POSSIBLE; score (P,). The average runs over all POSSIBLE
+    pairs between two clusters; one that is no candidate was nobody's neighbour and counts as `stranger_score`; UNTOLD
+    pairs are no evidence and do not count. Two clusters with a NEVER pair between them, or with no candidate pair, are
+    not joined. start (N,) holds what is one from the beginning, each item's the lowest item of its cluster. Ties: the
+    lower first item, then the lower second. Source: UPGMA, Sokal and Michener 1958; constraints, Davidson and Ravi
+    2005.
+
+    Clusters that are each other's best are joined at the same time: joining others cannot come between them, since an
+    average of averages is never above them all (Bruynooghe 1977). The order of the merges is then put right. Of
+    neighbours that tie, only the first two are joined at a time.
     """
-    graph = _ClusterGraph(n_items, pairs, score, relate, stranger_score)
-    queue = [(-value, i, j, 0, 0) for (i, j), value in zip(pairs.tolist(), score.tolist())]
-    if start is not None:
-        for item in np.flatnonzero(start != np.arange(n_items)).tolist():
-            graph.join(int(start[item]), item)
-        queue = graph.queue()
-    queue = [entry for entry in queue if -entry[0] >= least]
-    heapq.heapify(queue)
-    merges = []
-    while queue:
-        negative, i, j, version_i, version_j = heapq.heappop(queue)
-        if graph.version[i] != version_i or graph.version[j] != version_j:
-            continue  # one of the two has grown or gone since
-        merges.append((*graph.tie(i, j), -negative))
-        for other, average in graph.join(i, j):
-            if average >= least:
-                low, high = min(i, other), max(i, other)
-                heapq.heappush(queue, (-average, low, high, graph.version[low], graph.version[high]))
-    label = np.arange(n_items)
-    for lowest, members in graph.members.items():
-        label[members] = lowest
-    tie_i, tie_j, average = zip(*merges) if merges else ((), (), ())
-    return Clusters(label, np.array(tie_i, np.int64), np.array(tie_j, np.int64), np.array(average, np.float64))
+    graph = _Graph(n_items, pairs, score, relate, stranger_score, least)
+    cells = graph.first_cells(start)
+    rounds = []
+    while True:
+        cells = graph.worth_keeping(cells)
+        chosen = graph.ready(cells)
+        if len(chosen) == 0:
+            break
+        rounds.append(cells.take(chosen))
+        cells = graph.join(cells, chosen)
+    merges = _Cells.concatenate(rounds)
+    order = _greedy_order(n_items, merges)
+    tie = merges.tie[order]
+    return Clusters(graph.labels(), pairs[tie, 0], pairs[tie, 1], merges.average[order])
 
 
-class _ClusterGraph:
-    """Clusters by their lowest item, and between neighbours the sum of similarity over the pairs that count."""
+@dataclass(frozen=True, eq=False, slots=True)
+class _Cells:
+    """L pairs of clusters, named by their lowest items a < b, with all that is known between them.
+
+    total (L,) int64 sum of scores in SCORE_UNIT, count (L,) int64 pairs that count, tie (L,) int64 the candidate pair
+    of highest score
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    total: np.ndarray
+    count: np.ndarray
+    tie: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+    @property
+    def average(self) -> np.ndarray:
+        return self.total / self.count * SCORE_UNIT
+
+    def take(self, index: np.ndarray) -> _Cells:
+        return _Cells(*(getattr(self, field.name)[index] for field in fields(_Cells)))
+
+    @staticmethod
+    def concatenate(parts: list[_Cells]) -> _Cells:
+        none = np.zeros(0, np.int64)
+        return _Cells(*(np.concatenate([none, *(getattr(p, f.name) for p in parts)]) for f in fields(_Cells)))
+
+
+class _Graph:
+    """The candidate pairs and the clusters so far, each a chain of items that begins with its lowest."""
 
     def __init__(
-        self, n_items: int, pairs: np.ndarray, score: np.ndarray, relate: Relate, stranger_score: float
+        self, n_items: int, pairs: np.ndarray, score: np.ndarray, relate: Relate, stranger_score: float, least: float
     ) -> None:
-        self.members: dict[int, list[int]] = {item: [item] for item in range(n_items)}
-        self.version = [0] * n_items
-        self._relate = relate
-        self._stranger_score = stranger_score
-        self._score: list[dict[int, float]] = [{} for _ in range(n_items)]  # of candidate pairs of items
-        self._edges: list[dict[int, tuple[float, int]]] = [{} for _ in range(n_items)]  # other -> (sum, pairs)
-        for (i, j), value in zip(pairs.tolist(), score.tolist()):
-            self._edges[i][j] = self._edges[j][i] = (value, 1)
-            self._score[i][j] = self._score[j][i] = value
+        self._pairs, self._score = np.ascontiguousarray(pairs, dtype=np.int64), np.ascontiguousarray(score)
+        self._relate, self._least, self._stranger_score = relate, least, stranger_score
+        self._row_start = kernels.row_starts(self._pairs, n_items)
+        self._following = np.full(n_items, -1, np.int64)
+        self._tail = np.arange(n_items)
+        self._floats = np.empty(n_items)
+        self._whole = np.empty((2, n_items), np.int64)
 
-    def queue(self) -> list[tuple[float, int, int, int, int]]:
-        """Return every two neighbouring clusters as an entry of the queue."""
-        return [
-            (-total / count, i, j, self.version[i], self.version[j])
-            for i, edges in enumerate(self._edges)
-            for j, (total, count) in edges.items()
-            if i < j
-        ]
+    @property
+    def _strangers_weigh_down(self) -> bool:
+        """Tell whether strangers can only lower an average that is worth a merge: so it is but in odd settings."""
+        return self._stranger_score <= self._least
 
-    def tie(self, i: int, j: int) -> tuple[int, int]:
-        """Return the candidate pair of items with the highest score between two clusters."""
-        theirs = set(self.members[j])
-        tied = [
-            (-value, min(a, b), max(a, b))
-            for a in self.members[i]
-            for b, value in self._score[a].items()
-            if b in theirs
-        ]
-        return min(tied)[1:]
+    def first_cells(self, start: np.ndarray | None) -> _Cells:
+        """Return the cells that can lead to a merge: those with a pair of at least `least`."""
+        floor = self._least if self._strangers_weigh_down else -np.inf
+        row = np.flatnonzero(self._score >= floor)
+        if start is None:
+            total = _in_units(self._score[row])
+            return _Cells(self._pairs[row, 0], self._pairs[row, 1], total, np.ones(len(row), np.int64), row)
+        grown = np.flatnonzero(start != np.arange(len(start)))
+        kernels.chain(start[grown], grown, self._following, self._tail)
+        a, b = np.sort(start[self._pairs[row]], axis=1).T
+        key = np.unique(a[a != b] * len(start) + b[a != b])
+        cells = _Cells(*np.divmod(key, max(1, len(start))), *np.zeros((2, len(key)), np.int64), np.full(len(key), -1))
+        never = self._add_all_pairs(cells, cells.a, cells.b, np.arange(len(cells)))
+        return cells.take(np.flatnonzero(~never))
 
-    def join(self, i: int, j: int) -> list[tuple[int, float]]:
-        """Merge cluster j into cluster i < j; return i's neighbours from now on, with the average similarity."""
-        edges_i, edges_j = self._edges[i], self._edges[j]
-        edges_i.pop(j, None)
-        edges_j.pop(i, None)
-        unlisted = [(other, j) for other in edges_i if other not in edges_j]
-        unlisted += [(other, i) for other in edges_j if other not in edges_i]
-        n_strangers = self._strangers(unlisted)
-        joined: dict[int, tuple[float, int]] = {}
-        for other in sorted({*edges_i, *edges_j}):
-            sum_i, count_i = edges_i.get(other, (0.0, 0))
-            sum_j, count_j = edges_j.get(other, (0.0, 0))
-            self._edges[other].pop(i, None)
-            self._edges[other].pop(j, None)
-            extra = n_strangers.get(other, 0)
-            if extra < 0:
-                continue
-            total = sum_i + sum_j + extra * self._stranger_score
-            joined[other] = (total, count_i + count_j + extra)
-            self._edges[other][i] = joined[other]
-        self._edges[i], self._edges[j] = joined, {}
-        self.members[i] = self.members[i] + self.members.pop(j)
-        self.version[i] += 1
-        self.version[j] = -1
-        return [(other, total / count) for other, (total, count) in joined.items()]
+    def worth_keeping(self, cells: _Cells) -> _Cells:
+        """Leave out cells of clusters that have none worth a merge: nothing that others do can change that."""
+        if not self._strangers_weigh_down:
+            return cells
+        good = cells.average >= self._least
+        alive = np.zeros(len(self._tail), bool)
+        alive[cells.a[good]] = alive[cells.b[good]] = True
+        return cells.take(np.flatnonzero(alive[cells.a] & alive[cells.b]))
 
-    def _strangers(self, unlisted: list[tuple[int, int]]) -> dict[int, int]:
-        """Count, for each (other, part) without candidate pairs, the POSSIBLE pairs; -1 where one is NEVER."""
-        if not unlisted:
-            return {}
-        left, right, owner = [], [], []
-        for other, part in unlisted:
-            for a in self.members[other]:
-                for b in self.members[part]:
-                    left.append(a)
-                    right.append(b)
-                    owner.append(other)
-        relation = self._relate(np.array(left), np.array(right))
-        count: dict[int, int] = {other: 0 for other, _ in unlisted}
-        for other, value in zip(owner, relation.tolist()):
-            if value == Relation.NEVER:
-                count[other] = -1
-            elif value == Relation.POSSIBLE and count[other] >= 0:
-                count[other] += 1
-        return count
+    def ready(self, cells: _Cells) -> np.ndarray:
+        """Return cells whose clusters can be joined now, whatever happens to the others."""
+        average = cells.average
+        if self._strangers_weigh_down:
+            chosen = kernels.summits(cells.a, cells.b, average, self._floats, *self._whole)
+        else:
+            chosen = kernels.best(cells.a, cells.b, average)
+        return chosen[average[chosen] >= self._least]
+
+    def join(self, cells: _Cells, chosen: np.ndarray) -> _Cells:
+        """Join the clusters of the chosen cells, no two of which share one; return the cells from now on."""
+        n_items = len(self._tail)
+        kept, gone = cells.a[chosen], cells.b[chosen]
+        part, into = self._whole
+        part[cells.a] = part[cells.b] = -1
+        part[kept] = gone
+        into[cells.a], into[cells.b] = cells.a, cells.b
+        into[gone] = kept
+        a, b = np.minimum(into[cells.a], into[cells.b]), np.maximum(into[cells.a], into[cells.b])
+        touched = ((part[a] >= 0) | (part[b] >= 0)) & (a != b)
+        same = (part[a] < 0) & (part[b] < 0)
+        key = a[touched] * n_items + b[touched]
+        order = np.argsort(key, kind="stable")
+        old = cells.take(np.flatnonzero(touched)[order])
+        key, start = np.unique(key[order], return_index=True)
+        start = np.append(start, len(old))
+        joined = _Cells(*np.divmod(key, max(1, n_items)), *np.zeros((2, len(key)), np.int64), np.full(len(key), -1))
+        kernels.add_up(start, old.total, old.count, old.tie, self._score, joined.total, joined.count, joined.tie)
+        lacking = (start, old.a, old.b, joined.a, joined.b, part)
+        none = np.zeros(0, np.int64)
+        listed = np.empty((3, kernels.missing(*lacking, none, none, none)), np.int64)
+        kernels.missing(*lacking, *listed)
+        never = self._add_all_pairs(joined, *listed)
+        kernels.chain(kept, gone, self._following, self._tail)
+        return _Cells.concatenate([cells.take(np.flatnonzero(same)), joined.take(np.flatnonzero(~never))])
+
+    def labels(self) -> np.ndarray:
+        """Return the lowest item of each item's cluster, (N,)."""
+        label = np.arange(len(self._tail))
+        kernels.spread(self._following, label)
+        return label
+
+    def _add_all_pairs(self, cells: _Cells, low: np.ndarray, high: np.ndarray, owner: np.ndarray) -> np.ndarray:
+        """Add all pairs of items between clusters low[m] and high[m] to cell owner[m]; tell (L,) which hold a NEVER."""
+        never = np.zeros(len(cells), bool)
+        graph = (self._following, self._row_start, self._pairs, self._score, cells.total, cells.count, cells.tie)
+        stranger = _in_units(np.array([self._stranger_score]))
+        for begin in range(0, len(low), PAIRS_ASKED):
+            part = slice(begin, begin + PAIRS_ASKED)
+            none = np.zeros(0, np.int64)
+            sides = (low[part], high[part], owner[part])
+            asked = np.empty((3, 1 + kernels.look_up(*sides, *graph, none, none, none)), np.int64)
+            kernels.look_up(*sides, *graph, *asked)
+            for at in range(0, asked.shape[1] - 1, PAIRS_ASKED):
+                i, j, of = asked[:, at : min(at + PAIRS_ASKED, asked.shape[1] - 1)]
+                relation = self._relate(i, j)
+                never[of[relation == Relation.NEVER]] = True
+                n_strangers = np.bincount(of[relation == Relation.POSSIBLE], minlength=len(cells))
+                cells.count[:] += n_strangers
+                cells.total[:] += n_strangers * stranger
+        return never
+
+
+def _in_units(score: np.ndarray) -> np.ndarray:
+    """Do what kernels.cells.in_units does for scores (P,)."""
+    return np.rint(np.clip(score, -MAX_SCORE, MAX_SCORE, dtype=np.float64) / SCORE_UNIT).astype(np.int64)
+
+
+def _greedy_order(n_items: int, merges: _Cells) -> np.ndarray:
+    """Return the order in which the merges (M,) would have been made one at a time."""
+    average = merges.average
+    leader = np.empty(len(merges), np.int64)
+    kernels.leaders(merges.a, merges.b, average, np.full(n_items, -1, np.int64), leader)
+    return np.lexsort((np.arange(len(merges)), merges.b[leader], merges.a[leader], -average[leader]))

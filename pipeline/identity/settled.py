@@ -85,10 +85,10 @@ class Settled:
     def named(self, label: np.ndarray, identity_id: np.ndarray) -> np.ndarray:
         """Return identity ids (N,) with the fixed ones in place; where people joined two of those, the lower row's."""
         known = np.flatnonzero(self.identity >= 0)[::-1]
-        result = identity_id.copy()
-        name_of = {int(label[row]): self.names[self.identity[row]] for row in known.tolist()}
-        for cluster, name in name_of.items():
-            result[label == cluster] = name
+        fixed = np.full(len(label), -1, np.int64)
+        fixed[label[known]] = self.identity[known]  # of several in one cluster the lowest row comes last, and stays
+        result, own = identity_id.copy(), np.flatnonzero(fixed[label] >= 0)
+        result[own] = np.array([*self.names, None], dtype=object)[fixed[label[own]]]
         return result
 
     def _refused(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:

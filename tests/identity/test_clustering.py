@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.identity.clustering import agglomerate
 from pipeline.identity.topology import Relation
+from tests.identity import slow_clustering
 
 STRANGER = 0.05
 
@@ -93,3 +94,53 @@ def test_equals_the_slow_one_and_keeps_apart_what_must_be(seed, n_items, min_sim
     assert label == slow(n_items, edges, matrix, min_similarity)
     together = np.equal.outer(label, label)
     assert not (together & (matrix == Relation.NEVER)).any()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 14), st.sampled_from([0, 4, 64]), st.booleans())
+def test_labels_and_merges_equal_those_made_one_by_one(seed, n_items, steps, started):
+    # Scores in 4 or 64 steps: ties everywhere, and sums without rounding.
+    rng = np.random.default_rng(seed)
+    matrix = np.triu(rng.choice([-1, 0, 1, 1, 1, 1], (n_items, n_items)), 1)
+    matrix = matrix + matrix.T
+    pairs = np.argwhere(np.triu(matrix == 1, 1))
+    pairs = pairs[rng.random(len(pairs)) < rng.choice([0.3, 0.7, 1])]
+    score = rng.uniform(-0.3, 1, len(pairs))
+    score = np.round(score * steps) / steps if steps else score
+    start = np.arange(n_items)
+    for _ in range(3 * started):
+        low, high = np.sort(start[rng.integers(0, n_items, 2)])
+        start[start == high] = low
+    options = {
+        "stranger_score": float(rng.choice([0, 0.25, 0.5])),
+        "least": float(rng.choice([-0.25, 0.125, 0.3125, 0.5])),
+        "start": start if started else None,
+    }
+    relate = lambda i, j: matrix[i, j].astype(np.int8)  # noqa: E731
+    found = agglomerate(n_items, pairs, score, relate, **options)
+    want = slow_clustering.agglomerate(n_items, pairs, score, relate, **options)
+    for column in ("label", "i", "j"):
+        np.testing.assert_array_equal(getattr(found, column), getattr(want, column))
+    np.testing.assert_allclose(found.average, want.average, atol=1e-6)
+
+
+def test_a_large_graph_equals_one_by_one_and_float32_scores_are_welcome():
+    rng = np.random.default_rng(4)
+    person = rng.integers(0, 300, 1200)
+    i, j = rng.integers(0, 1200, (2, 30_000))
+    pairs = np.unique(np.sort(np.stack([i, j], axis=1)[i != j], axis=1), axis=0)
+    alike = person[pairs[:, 0]] == person[pairs[:, 1]]
+    score = np.where(alike, rng.normal(0.7, 0.1, len(pairs)), rng.normal(0.2, 0.2, len(pairs))).astype(np.float32)
+    arguments = (1200, pairs, score, everything_possible)
+    found = agglomerate(*arguments, stranger_score=0.2, least=0.45)
+    want = slow_clustering.agglomerate(*arguments, stranger_score=0.2, least=0.45)
+    assert len(found.i) > 100
+    for column in ("label", "i", "j"):
+        np.testing.assert_array_equal(getattr(found, column), getattr(want, column))
+
+
+def test_extreme_scores_do_not_overflow():
+    # A vetoed pair counts as log odds of minus a million.
+    pairs = np.array([(0, 1), (0, 2), (1, 2)])
+    found = agglomerate(3, pairs, np.array([5.0, -1e30, 1e30]), everything_possible, stranger_score=-3.0, least=0.0)
+    assert found.label.tolist() == [0, 1, 1]

@@ -92,7 +92,7 @@ def test_without_exemplars_its_own_embedding_is_compared():
         [Seen("a", "cam0", 0, 5, look(1, n=2)), Seen("b", "cam1", 20, 25, look(1, n=2))]
     )
     none = Exemplars(*(getattr(exemplars, name)[:0] for name in Exemplars.__slots__))
-    found = link(tracklets, camera_id, none, ANYWHERE, device="cpu")
+    found = link(tracklets, camera_id, none, ANYWHERE, device="cpu").identities
     assert found.identity_id[0] == found.identity_id[1]
 
 

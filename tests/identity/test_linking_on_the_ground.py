@@ -79,7 +79,9 @@ def test_a_configured_similarity_is_a_veto():
 def test_tracks_of_nobody_change_nothing():
     seen = [Seen("a", "cam0", 0, 5, look(1, n=3)), Seen("b", "cam1", 2, 7, look(1, n=3))]
     for ground in (tracks(), tracks(walk("z", 0, 5, (0, 0), (1, 0)))):
-        with_ground, without = (link(*night(seen), OVERLAPPING, ground=g, device="cpu") for g in (ground, None))
+        with_ground, without = (
+            link(*night(seen), OVERLAPPING, ground=g, device="cpu").identities for g in (ground, None)
+        )
         assert with_ground.identity_id.tolist() == without.identity_id.tolist()
         assert with_ground.confidence.tolist() == without.confidence.tolist()
     assert isinstance(ground, GroundTracks)
