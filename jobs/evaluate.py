@@ -67,13 +67,14 @@ def evaluate_mtmc(
     predicted   AI City text, or a lake
     cameras     for a lake: the camera behind each number of the truth; without it, 1 is the fleet's first camera,
                 2 its second, and so on
-    regions     folder with AI City's pictures of each camera's region of interest, `c001/roi.jpg`, white inside
+    regions     folder with AI City's pictures of each camera's region of interest, `c001/roi.jpg`, white inside;
+                without it no box is taken out for its place
     """
     truth = Path(truth)
     boxes = read_mtmc(truth)
-    inside = {} if regions is None else _regions(Path(regions), boxes)
     if not _is_lake(predicted):
-        return mtmc.evaluate(boxes, read_mtmc(Path(predicted)), regions=inside)
+        found = read_mtmc(Path(predicted))
+        return mtmc.evaluate(boxes, found, regions=_regions(regions, boxes, found))
     with catalog.connect(str(predicted)) as connection:
         names = cameras or dict(enumerate(lake_tracks.camera_ids(connection), start=1))
         unknown = sorted(set(boxes.camera.tolist()) - set(names))
@@ -81,7 +82,7 @@ def evaluate_mtmc(
             raise TruthError(f"{truth}: expected cameras 1 to {len(names)}, as many as the lake has, got {unknown[0]}")
         infos = {name: _info(truth.parent / name / "seqinfo.ini") for name in names.values()}
         found = lake_tracks.identified_boxes(connection, names, infos)
-    return mtmc.evaluate(boxes, found, regions=inside)
+    return mtmc.evaluate(boxes, found, regions=_regions(regions, boxes, found))
 
 
 def evaluate_counts(
@@ -132,13 +133,15 @@ def _with_classes(crossings: Crossings, classes: Classes) -> Crossings:
     return counts.merge_classes(crossings) if classes == "any" else crossings
 
 
-def _regions(folder: Path, truth: CameraBoxes) -> dict[int, np.ndarray]:
-    """Read the region of interest, (H, W) uint8, of every camera of the truth."""
+def _regions(folder: Path | None, truth: CameraBoxes, found: CameraBoxes) -> dict[int, np.ndarray]:
+    """Read the region of interest, (H, W) uint8, of every camera; none where there is no folder of them."""
     from pipeline.footage.pictures import read_picture
 
+    if folder is None:
+        return {}
     regions = {}
-    for number in np.unique(truth.camera).tolist():
-        path = folder / f"c{number:03d}" / "roi.jpg"
+    for number in np.union1d(truth.camera, found.camera).tolist():
+        path = Path(folder) / f"c{number:03d}" / "roi.jpg"
         picture = read_picture(str(path)) if path.is_file() else None
         if picture is None:
             raise TruthError(f"{path}: expected a picture of the region of interest of camera {number}, got none")

@@ -1,8 +1,10 @@
 """Multi-camera identity scores by the definition of the AI City Challenge (multi-camera vehicle tracking track).
 
-Only predictions are filtered; truth is used as given. AI City labels only objects seen by two or more cameras, so truth
-that holds others counts them as missed. The cameras' frames are laid one after another in time, an id meaning the same
-object everywhere, and IDF1, IDP and IDR (Ristani et al. 2016) come from motmetrics at IoU 0.5.
+As the challenge's own eval.py of 2019 to 2022 has it, step by step: only predictions are filtered, by the region of
+interest, then by the number of cameras an id is left in, then duplicates; truth is used as given. AI City labels only
+objects seen by two or more cameras, so truth that holds others counts them as missed. The cameras of the truth are laid
+one after another in time, an id meaning the same object everywhere, and IDF1, IDP and IDR (Ristani et al. 2016) come
+from motmetrics: pairs of ids one to one so that most boxes agree at IoU 0.5 or more.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ def evaluate(
     """Score predictions of several cameras; fractions 0 to 1, a score without anything to divide by is 0.
 
     `regions` maps a camera's number to its region of interest, (H, W) uint8. Predictions in cameras that the truth does
-    not have are not scored, as in the challenge's own tool. `filtered` tells how many boxes each filter removed.
+    not have are not scored, as in the challenge's own tool, but count where an id's cameras are counted. `filtered`
+    tells how many boxes each filter removed.
     Raises TruthError where the truth has an object twice in one frame of one camera.
     """
     _require_unique(truth)
@@ -94,7 +97,7 @@ def _offset(offsets: Mapping[int, int], rows: CameraBoxes) -> np.ndarray:
 def _in_region(rows: CameraBoxes, regions: Mapping[int, np.ndarray]) -> np.ndarray:
     """Tell (N,) which boxes have no corner on a dark pixel of their camera's region; corners off the picture pass."""
     inside = np.ones(len(rows), dtype=bool)
-    corners = xywh_to_xyxy(rows.xywh).astype(np.int64)  # (N, 4), whole pixels as the challenge reads them
+    corners = np.floor(xywh_to_xyxy(rows.xywh)).astype(np.int64)  # (N, 4), the challenge's boxes are whole pixels
     for camera, region in regions.items():
         mine = np.flatnonzero(rows.camera == camera)
         height_px, width_px = region.shape

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby, islice
 
 import numpy as np
 import torch
 
 from pipeline.config import DetectorConfig, EmbedderConfig
+from pipeline.errors import ConfigError
 from pipeline.perception import device as devices
 from pipeline.perception import replay
 from pipeline.perception.crops import crop
@@ -18,9 +20,10 @@ from pipeline.perception.filtering import score_thresholds, select
 from pipeline.perception.frames import upload
 from pipeline.perception.motion import MotionDetector
 from pipeline.perception.projected import OnnxEmbedder, TorchvisionEmbedder
+from pipeline.perception.projection import WHITENING, Projection, fit_pca
 from pipeline.perception.stripes import StripesEmbedder
 from pipeline.perception.torchvision_detector import TorchvisionDetector
-from pipeline.perception.weights import models_digest, replay_path
+from pipeline.perception.weights import embedder_model_digest, models_digest, replay_path
 from pipeline.perception.yolox import YoloxDetector
 from pipeline.types import EMBEDDING_DIM, CameraView, Detections, FrameBatch
 
@@ -38,6 +41,7 @@ class Perception:
         self.device = resolve_device(device)
         self._threads = threads
         devices.settle(threads)
+        self._config = embedder
         self._embedder = self._load_embedder(embedder)
         self._detectors: dict[str, Detector] = {}
 
@@ -67,6 +71,38 @@ class Perception:
         box = np.array([0, 0, width, height] if xyxy is None else xyxy, np.float32).reshape(1, 4)
         batch = FrameBatch(image[None], np.zeros(1, np.int32), np.zeros(1, np.int64))
         return _embed(self._embedder, upload(batch, self.device).images, box, np.zeros(1, np.int64))
+
+    def embed_pictures(self, images: Iterable[np.ndarray]) -> np.ndarray:
+        """Embed whole pictures, each (H, W, 3) uint8 RGB of any size: (N, 128) float32, in their order."""
+        parts = [np.zeros((0, EMBEDDING_DIM), np.float32)]
+        parts += [self._embedder.embed(crops) for crops in self._whole(images)]
+        return np.concatenate(parts)
+
+    def fit_projection(self, images: Iterable[np.ndarray]) -> Projection:
+        """Fit the projection of this embedder's network to whole pictures, each (H, W, 3) uint8 RGB.
+
+        Raises ConfigError where the embedder has no projection, or the pictures are too few to fit one.
+        """
+        if not isinstance(self._embedder, OnnxEmbedder | TorchvisionEmbedder):
+            raise ConfigError(f"{self._config.use}: gives {EMBEDDING_DIM} numbers as it is; nothing is to be projected")
+        parts = [self._embedder.features(crops) for crops in self._whole(images)]
+        features = np.concatenate(parts) if parts else np.zeros((0, EMBEDDING_DIM), np.float32)
+        if min(features.shape) < EMBEDDING_DIM:
+            n_rows, dim = features.shape
+            raise ConfigError(
+                f"{self._config.use}: expected at least {EMBEDDING_DIM} pictures of a network with at least "
+                f"{EMBEDDING_DIM} features, got {n_rows} with {dim}; without a projection a fixed random one is used"
+            )
+        return fit_pca(features, embedder_model_digest(self._config), whitening=WHITENING)
+
+    def _whole(self, images: Iterable[np.ndarray]) -> Iterator[torch.Tensor]:
+        """Yield crops (N, 3, h, w) of whole pictures, MAX_CROPS at a time at most; those of one size go together."""
+        for _, group in groupby(images, key=lambda image: image.shape):
+            while some := list(islice(group, MAX_CROPS)):
+                batch = FrameBatch(np.stack(some), np.arange(len(some), dtype=np.int32), np.zeros(len(some), np.int64))
+                height, width = some[0].shape[:2]
+                boxes = np.tile(np.array([0, 0, width, height], np.float32), (len(some), 1))
+                yield crop(upload(batch, self.device).images, boxes, np.arange(len(some)), self._embedder.crop_hw)
 
     def _load_embedder(self, config: EmbedderConfig) -> Embedder:
         kind = config.use.partition(":")[0]

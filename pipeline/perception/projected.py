@@ -56,9 +56,13 @@ class OnnxEmbedder:
 
     def embed(self, crops: torch.Tensor) -> np.ndarray:
         """Turn crops (N, 3, h, w) in [0, 255] into (N, 128) float32 unit vectors."""
+        return self._projection.apply(self.features(crops))
+
+    def features(self, crops: torch.Tensor) -> np.ndarray:
+        """Return the network's own features (N, D) float32 of crops (N, 3, h, w) in [0, 255]."""
         if not len(crops):
-            return self._projection.apply(np.zeros((0, len(self._projection.mean)), np.float32))
-        return self._projection.apply(self._model.run(normalised(crops), MAX_CROPS))
+            return np.zeros((0, len(self._projection.mean)), np.float32)
+        return self._model.run(normalised(crops), MAX_CROPS)
 
 
 class TorchvisionEmbedder:
@@ -80,13 +84,17 @@ class TorchvisionEmbedder:
         self.crop_hw = _crop_hw(name)
         self._projection = _projection(config, self._dim)
 
-    @torch.inference_mode()
     def embed(self, crops: torch.Tensor) -> np.ndarray:
         """Turn crops (N, 3, h, w) in [0, 255] into (N, 128) float32 unit vectors."""
+        return self._projection.apply(self.features(crops))
+
+    @torch.inference_mode()
+    def features(self, crops: torch.Tensor) -> np.ndarray:
+        """Return the network's own features (N, D) float32 of crops (N, 3, h, w) in [0, 255]."""
         parts = [np.zeros((0, self._dim), np.float32)]
         for rows in crops.split(MAX_CROPS) if len(crops) else ():
             parts.append(self._model(normalised(rows)).cpu().numpy())
-        return self._projection.apply(np.concatenate(parts))
+        return np.concatenate(parts)
 
 
 def _projection(config: EmbedderConfig, dim: int) -> Projection:

@@ -13,6 +13,15 @@ from pipeline.errors import WeightsError
 from pipeline.perception.weights import RANDOM_PROJECTION_SEED, require_file
 from pipeline.types import EMBEDDING_DIM
 
+WHITENING = 0.05
+"""Power of its variance by which a fitted direction is divided: whitening, which is 0.5, a tenth of the way, as the
+directions of greatest variance are those of light and camera. Chosen on 631 people of Market-1501 by OSNet x0.25, three
+times fitted to 481 and scored on the other 150: where camera means are removed, as in linking, mAP is highest each time
+(by 0.13 to 0.16 over none, rank-1 by 0.1 to 0.5), and where they are left in it rises by 0.6."""
+
+LEAST_VARIANCE = 1e-6
+"""Share of the greatest variance below which a direction is rounding, and not made louder still."""
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Projection:
@@ -41,10 +50,11 @@ def unit_rows(rows: np.ndarray) -> np.ndarray:
     return np.where(length > 1e-12, rows / np.maximum(length, 1e-12), first).astype(np.float32)
 
 
-def fit_pca(features: np.ndarray, model_digest: str) -> Projection:
+def fit_pca(features: np.ndarray, model_digest: str, *, whitening: float = 0.0) -> Projection:
     """Fit the 128 directions of greatest variance to features (N, D) of a model, each row made unit first.
 
-    Directions are signed so that their greatest component is positive: the same features give the same file.
+    Each direction is divided by its variance to the power of `whitening`, the greatest variance counting as 1, and
+    signed so that its greatest component is positive: the same features give the same file.
     Raises ValueError where there are fewer than 128 rows or columns.
     """
     if features.ndim != 2 or min(features.shape) < EMBEDDING_DIM:
@@ -53,8 +63,10 @@ def fit_pca(features: np.ndarray, model_digest: str) -> Projection:
     mean = unit.mean(axis=0)
     centred = unit - mean
     variance, directions = np.linalg.eigh(centred.T @ centred)  # ascending
-    matrix = directions[:, np.argsort(-variance, kind="stable")[:EMBEDDING_DIM]]
-    return Projection(mean.astype(np.float32), _signed(matrix).astype(np.float32), model_digest)
+    greatest = np.argsort(-variance, kind="stable")[:EMBEDDING_DIM]
+    share = np.maximum(variance[greatest] / max(variance.max(), 1e-300), LEAST_VARIANCE)
+    matrix = _signed(directions[:, greatest]) / share**whitening
+    return Projection(mean.astype(np.float32), matrix.astype(np.float32), model_digest)
 
 
 def random_projection(dim: int, model_digest: str) -> Projection:

@@ -83,6 +83,14 @@ def embedder_model_digest(embedder: EmbedderConfig) -> str:
     return digest(facts)
 
 
+def embedder_digest(embedder: EmbedderConfig) -> str:
+    """Return the digest of all that shapes embeddings: two vectors can be compared only where this is the same.
+
+    Raises WeightsError where a file is missing.
+    """
+    return digest(_embedder_facts(embedder))
+
+
 def replay_path(template: str, camera_id: str, segment_url: str) -> Path:
     """Fill `{camera}` and `{segment}` (the footage's file name without its ending) into a `detections:` path."""
     name = segment_url.rstrip("/").rpartition("/")[2]

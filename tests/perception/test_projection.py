@@ -72,3 +72,15 @@ def test_projections_of_others_are_refused(tmp_path):
     for name in ("other.npz", "text.npz"):
         with pytest.raises(WeightsError, match="not a projection"):
             projection.load(tmp_path / name, dim=200, model_digest="a", model="onnx:a")
+
+
+def test_whitening_brings_loud_directions_nearer_to_the_quiet():
+    rng = np.random.default_rng(3)
+    features = unit_rows(rng.normal(size=(600, 160)) * np.geomspace(8, 1, 160))
+    plain, tempered = (fit_pca(features, "m", whitening=power) for power in (0.0, 0.25))
+    spread = [((features - one.mean) @ one.matrix).std(axis=0) for one in (plain, tempered)]
+    np.testing.assert_allclose(spread[1] / spread[1][0], np.sqrt(spread[0] / spread[0][0]), rtol=1e-3)
+    flat = np.zeros((200, 160))
+    flat[:, 0] = rng.normal(size=200)
+    flat[:, 1] = 1
+    assert np.isfinite(fit_pca(flat, "m", whitening=0.5).matrix).all()  # directions without any variance
