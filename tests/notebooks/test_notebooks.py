@@ -15,6 +15,7 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parents[2] / "notebooks").glob("*.i
 def test_a_notebook_runs(path, kept_lake, tiny_town, monkeypatch):
     monkeypatch.setenv("NIGHTFLEET_LAKE", str(kept_lake))
     monkeypatch.setenv("NIGHTFLEET_TRUTH", str(tiny_town / "truth"))
+    monkeypatch.setenv("NIGHTFLEET_FLEET", str(tiny_town / "fleet.yaml"))
     monkeypatch.setenv("NIGHTFLEET_BIN", "5s")
     notebook = nbformat.read(path, as_version=4)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}).execute()
