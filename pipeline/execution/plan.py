@@ -23,6 +23,7 @@ class Unit:
     closes          whether every track ends with this segment, because a gap or the end of the footage follows
     state_in        digest of the state that the ledger has of `inherits_from`, where that segment is not processed now
                     (another date's, or its file is gone); None where the unit before this one will tell
+    anew            whether its rows are to be made anew though the ledger has them as they would be
     config_digest   of the sections that shape its rows; weights_digest of detector and embedder
     """
 
@@ -32,6 +33,7 @@ class Unit:
     config_digest: str
     weights_digest: str
     state_in: str | None = None
+    anew: bool = False
 
     def received(self, handed_on: str) -> str:
         """Return the digest of the state this unit starts from, where the unit before it left that of `handed_on`."""

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from pipeline import __version__
 from pipeline.config import FleetConfig
 from pipeline.errors import SegmentError
-from pipeline.execution.plan import FRESH, Unit
+from pipeline.execution import forgetting, picturing
+from pipeline.execution.plan import FRESH, Unit, is_current
 from pipeline.execution.states import start, state_digest
 from pipeline.execution.watching import Counts, describe, follow, watch
 from pipeline.footage.segments import UnusableFile
@@ -42,10 +43,39 @@ def process_unit(
 ) -> LedgerEntry:
     """Process one segment and enter it in the lake's ledger; a segment that cannot be read is entered as quarantined.
 
+    Thumbnails are cut after that, where they are to be kept; where nothing else is lacking, nothing else is done.
     `perception` gives the models, and is asked for them only if something has to be looked at. `on_frames` is called
     after every batch with the frames done so far. Raises LakeError where the state to continue from is not the one
     expected.
     """
+    pictured = config.execution.keep_thumbnails
+    entry = _entered_whole(unit, state_in_digest, config, lake) if pictured else None
+    if entry is None:
+        entry = _process(unit, state_in_digest, config, perception, lake, on_frames)
+    if pictured:
+        picturing.picture(unit, entry, config, lake)
+    return entry
+
+
+def _entered_whole(unit: Unit, state_in_digest: str, config: FleetConfig, lake: Lake) -> LedgerEntry | None:
+    """Return the unit's ledger entry if nothing of it is to be made anew."""
+    segment = unit.segment
+    place = (segment.camera_id, segment.local_date, segment.segment_id)
+    entry = lake.entry(*place)
+    if unit.anew or not is_current(unit, state_in_digest, entry):
+        return None
+    return None if config.execution.keep_detections and keeping.about(lake, place) is None else entry
+
+
+def _process(
+    unit: Unit,
+    state_in_digest: str,
+    config: FleetConfig,
+    perception: Callable[[], Perception],
+    lake: Lake,
+    on_frames: Callable[[int], None],
+) -> LedgerEntry:
+    """Make a unit's rows and enter them."""
     began = time.perf_counter()
     camera = config.camera(unit.segment.camera_id)
     started = start(unit, state_in_digest, config, lake)
@@ -124,6 +154,8 @@ def _enter(
 ) -> LedgerEntry:
     """Write a unit's rows, its state and, last, its ledger entry."""
     segment = unit.segment
+    rows, n_forgotten = forgetting.spared(lake, unit, rows)
+    counts.detections -= n_forgotten
     entry = LedgerEntry(
         segment_id=segment.segment_id,
         camera_id=segment.camera_id,
@@ -142,7 +174,8 @@ def _enter(
         clock_source=segment.clock_source,
         **_work(counts, wall_s=time.perf_counter() - began),
     )
-    return lake.write_unit(entry, segment.local_date, *rows, state_out)
+    thumbnails = picturing.carried(unit, entry.key, rows, lake)
+    return lake.write_unit(entry, segment.local_date, *rows, state_out, thumbnails)
 
 
 def _work(counts: Counts, wall_s: float) -> dict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,8 +15,12 @@ from pipeline.errors import LakeError
 from pipeline.execution.plan import FRESH, Unit
 from pipeline.lake.writer import Lake
 from pipeline.tracking import snapshot, tracklets
+from pipeline.tracking.camera_motion import CameraMotion
 from pipeline.tracking.tracklets import CameraTracking
 from pipeline.types import Exemplars, Observations, Tracklets
+
+_ERASED = b"nightfleet state with tracks erased, once "
+"""How such a state begins; the digest of the state that it was follows, and a line's end."""
 
 Rows = TypeVar("Rows", Observations, Tracklets, Exemplars)
 
@@ -60,6 +64,7 @@ def start(unit: Unit, state_in_digest: str, config: FleetConfig, lake: Lake) -> 
             f"{lake.url}: the tracker state after segment {unit.inherits_from} of camera {camera.id} is missing or "
             "changed; remove that segment's ledger file and run again"
         )
+    state = opened(state)
     version, settings, last_captured_at_us = _about(state)
     if (version, settings) == (tracklets.STATE_VERSION, digest(config.tracker)):
         return Start(CameraTracking(camera.id, config.tracker, state), motion=_motion(unit, camera, lake))
@@ -110,5 +115,56 @@ def joined(parts: Sequence[Rows]) -> Rows:
 
 
 def state_digest(state: bytes | None) -> str:
-    """Digest of a saved state; the empty string for none."""
-    return FRESH if state is None else hashlib.blake2b(state, digest_size=10).hexdigest()
+    """Digest of a saved state; the empty string for none. One with tracks erased stands for the state it was."""
+    if state is None:
+        return FRESH
+    if is_erased_from(state):
+        return state[len(_ERASED) : state.index(b"\n")].decode()
+    return hashlib.blake2b(state, digest_size=10).hexdigest()
+
+
+def without_picture(motion: bytes) -> bytes:
+    """Return a moving camera's saved motion less the last frame, shrunk and grey, that it is measured from.
+
+    The camera is then taken to stand still into the next frame.
+    """
+    return _ERASED + state_digest(motion).encode() + b"\n" + CameraMotion().to_bytes()
+
+
+def is_erased_from(state: bytes) -> bool:
+    """Tell whether `without` made this state."""
+    return state.startswith(_ERASED)
+
+
+def without(state: bytes, camera_id: str, lake: Lake, erased: Callable[[set[str]], set[str]]) -> bytes | None:
+    """Return a saved state less the tracklets that `erased` picks among those in it; None where it picks none.
+
+    It stands for the state it was: units go on from it as if nothing had changed. Where nothing can read the state any
+    more, none of it is left, and whoever goes on from it starts without tracks.
+    """
+    inner = opened(state)
+    names = erased(_texts(inner))
+    if not names:
+        return None
+    version, settings, _ = _about(inner)
+    tracker = lake.read_tracker(settings)
+    left = b""
+    if version == tracklets.STATE_VERSION and tracker is not None:
+        tracking = CameraTracking(camera_id, tracker, inner)
+        tracking.forget(names)
+        left = tracking.to_bytes()
+    return _ERASED + state_digest(state).encode() + b"\n" + left
+
+
+def _texts(state: bytes) -> set[str]:
+    """Return every text in a saved state, tracklet ids among them; none where it is no such state."""
+    try:
+        arrays = snapshot.from_bytes(state).values()
+    except ValueError:
+        return set()
+    return {text for array in arrays if array.dtype.kind == "U" for text in array.reshape(-1).tolist()}
+
+
+def opened(state: bytes) -> bytes:
+    """Return what a saved state, or motion, holds, without the word on what was erased from it."""
+    return state[state.index(b"\n") + 1 :] if is_erased_from(state) else state

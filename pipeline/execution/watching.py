@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.config import CameraConfig, FleetConfig
 from pipeline.errors import SegmentError
 from pipeline.execution.plan import Unit, frame_rate_fps, perception_key
-from pipeline.execution.states import state_digest
+from pipeline.execution.states import opened, state_digest
 from pipeline.footage.decode import SegmentReader, sample_frames
 from pipeline.lake import keeping
 from pipeline.lake.kept import About, KeptDetections, Recorder, from_half, to_half
@@ -80,7 +80,8 @@ def watch(
     Raises SegmentError, after forgetting the frames so far, where the segment cannot be decoded.
     """
     segment = about.segment
-    recorder, moving = Recorder(), CameraMotion(motion) if camera.moving else None
+    recorder = Recorder()
+    moving = CameraMotion(None if motion is None else opened(motion)) if camera.moving else None
     reader = SegmentReader(
         segment,
         batch_size=config.execution.batch_size,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
 
 import numpy as np
@@ -146,6 +146,21 @@ def sample_frames(segment: Segment, n: int, image_fps: float | None = None) -> n
     if not images:
         raise SegmentError(f"{segment.url}: not one of {n} frames spread over it can be decoded; copy the file again")
     return np.stack(images)
+
+
+def frames_at(
+    segment: Segment, captured_at_us: Sequence[int], image_fps: float | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield instant and picture (H, W, 3) uint8 RGB of the frames captured at just these instants, in no order.
+
+    They are those that a SegmentReader gives, pixel by pixel, found by seeking where that is cheaper than decoding all
+    before them. A frame that is not there or is damaged is left out. Raises SegmentError, after all frames that can be
+    had, where the file cannot be read or breaks off.
+    """
+    wanted = [at_us - segment.started_at_us for at_us in captured_at_us]
+    for time_us, image in _source(segment, image_fps, threads=1).at(wanted) if wanted else ():
+        if image.shape == (segment.height_px, segment.width_px, 3):
+            yield segment.started_at_us + time_us, image
 
 
 def _source(segment: Segment, image_fps: float | None, threads: int) -> PictureStream:

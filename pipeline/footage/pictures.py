@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -28,7 +28,7 @@ class PictureSource:
         if not names:
             raise SegmentError(f"{self._segment.url}: the folder holds no jpg or png any more")
         for index, name in enumerate(names):
-            yield TimedPicture(index, round(index / self._image_fps * 1e6), lambda name=name: self._read(name))
+            yield TimedPicture(index, self._time_us(index), lambda name=name: self._read(name))
         if self.bad_packets == len(names):
             raise SegmentError(f"{self._segment.url}: none of its {len(names)} pictures can be read")
         check_damage(self._segment.url, self.bad_packets, len(names))
@@ -39,6 +39,19 @@ class PictureSource:
         places = sorted({(2 * i + 1) * len(names) // (2 * n) for i in range(n)})
         read = (self._read(names[place]) for place in places if names)
         return [picture for picture in read if picture is not None]
+
+    def at(self, times_us: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield time and picture of the frames at just these times; what is damaged or missing is left out."""
+        names = files.pictures_in(self._segment.url)
+        for time_us in sorted(set(times_us)):
+            index = round(time_us / 1e6 * self._image_fps)
+            if 0 <= index < len(names) and self._time_us(index) == time_us:
+                picture = self._read(names[index])
+                if picture is not None:
+                    yield time_us, picture
+
+    def _time_us(self, index: int) -> int:
+        return round(index / self._image_fps * 1e6)
 
     def _read(self, name: str) -> np.ndarray | None:
         """Return one picture, or None and count it where it is damaged."""

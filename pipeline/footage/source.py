@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -32,4 +32,11 @@ class PictureStream(Protocol):
 
     def spread(self, n: int) -> list[np.ndarray]:
         """Return up to n different frames, RGB, spread evenly over the segment, n >= 1."""
+        ...
+
+    def at(self, times_us: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield time and RGB picture of the frames at just these times (as in `TimedPicture`), in no order.
+
+        Frames that are not there, or are damaged, are left out. Raises SegmentError where the footage cannot be read.
+        """
         ...

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -22,6 +23,21 @@ from pipeline.types import Segment
 
 SEEK_WORTH_S = 2.0
 """Cameras set a key frame every second or two; up to that distance decoding on costs no more than seeking."""
+
+
+class _Clock(NamedTuple):
+    """Timestamps of a stream as times on its segment's own line, as FrameTimes places them while they only ascend."""
+
+    zero_pts: int
+    time_base: Fraction
+
+    def time_us(self, pts: int) -> int:
+        """Return the microseconds from the segment's start to a timestamp."""
+        return round((pts - self.zero_pts) * self.time_base * 1_000_000)
+
+    def pts(self, time_us: int) -> int:
+        """Return the timestamp of a time."""
+        return self.zero_pts + round(Fraction(time_us, 1_000_000) / self.time_base)
 
 
 class VideoSource:
@@ -78,6 +94,59 @@ class VideoSource:
                 return found
         # Short footage, or hardly a key frame to seek to: one pass from the start finds whatever is there.
         return self._spread(n, self._by_passing)
+
+    def at(self, times_us: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield time and picture of the frames at just these times; those that are not there are left out.
+
+        Each is reached from the key frame before it; what is not found so (timestamps that begin anew, frames without
+        any) is looked for in one pass over the file, and comes after the others. Raises SegmentError where that pass
+        ends in damage, after all that can be had.
+        """
+        left = set(times_us)
+        for time_us, image in self._sought(sorted(left)):
+            left.remove(time_us)
+            yield time_us, image
+        for picture in self.pictures() if left else ():
+            if picture.time_us in left:
+                left.remove(picture.time_us)
+                yield picture.time_us, picture.rgb()
+            if not left:
+                return
+
+    def _sought(self, times_us: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield those of the frames at these times, ascending, that seeking finds beyond doubt."""
+        with containers.open_video(self._url) as (container, stream):
+            if av.format.Flags.ts_discont in av.format.Flags(container.format.flags):
+                return  # its clock may jump, and seeking in it goes by guesses
+            self._set_threads(stream)
+            clock = self._clock(container, stream)
+            if clock is None:
+                return
+            frames, frame, now_us = iter(()), None, 0
+            for time_us in times_us:
+                if frame is None or time_us > now_us + SEEK_WORTH_S * 1e6:
+                    try:
+                        container.seek(clock.pts(time_us), stream=stream)
+                    except av.error.FFmpegError:
+                        return
+                    frames, now_us = self._frames(container, stream), -1
+                while now_us < time_us:
+                    frame = next(frames, None)
+                    if frame is None or frame.pts is None:
+                        return
+                    now_us = clock.time_us(frame.pts)
+                if now_us == time_us and not frame.is_corrupt:
+                    yield time_us, self._rgb(frame)
+
+    def _clock(self, container: InputContainer, stream: VideoStream) -> _Clock | None:
+        """Return the clock of a file whose frames have timestamps, from its beginning to its first frame."""
+        early_pts: list[int] = []
+        for packet, frames in self._decode(container, stream):
+            if packet.pts is not None and not packet.is_discard:
+                early_pts.append(packet.pts)
+            if frames:
+                return None if frames[0].pts is None else _Clock(min([*early_pts, frames[0].pts]), stream.time_base)
+        return None
 
     def _spread(self, n: int, choose: Callable[..., Iterator[VideoFrame]]) -> list[np.ndarray]:
         """Open the file anew, and convert the frames chosen for the middles of n equal parts of it."""

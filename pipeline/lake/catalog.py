@@ -17,14 +17,18 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.errors import LakeError, UserError
-from pipeline.lake import keeping, ledger, schema, tables
+from pipeline.lake import keeping, ledger, schema, tables, thumbnails
 from pipeline.lake.storage import RemoteStorage
 from pipeline.lake.writer import Lake, unit_location
+from pipeline.types import CLASS_GROUPS
 
 Connection = duckdb.DuckDBPyConnection
 """What `connect` gives; reports name the type by this."""
 
-FILE_VIEWS = ("observations", "tracklets", "embeddings", "detections", "frames", "identities")
+IDENTITY_VIEWS = ("identities", "identity_evidence", "calibrations", "camera_looks", "identity_decisions")
+"""Views over what identifying leaves; those after the first show only what belongs to the identities there are."""
+
+FILE_VIEWS = ("observations", "tracklets", "embeddings", "detections", "frames", "thumbnails", *IDENTITY_VIEWS)
 """Views over Parquet files, one .sql each with `$files` for their list."""
 
 VIEWS = (
@@ -39,6 +43,7 @@ VIEWS = (
     "traffic_counts",
     "identity_sightings",
     "origin_destination",
+    "similar_tracklets",
 )
 """Views and table macros over those, in the order in which they build on each other."""
 
@@ -62,6 +67,7 @@ def connect(url: str, *, time_zone: str | None = None) -> Connection:
     try:
         connection.execute(f"SET TimeZone = {_literal(_checked_zone(time_zone))}")
         _load_tables(connection, lake)
+        connection.execute(_class_group())
         for name in VIEWS:
             connection.execute(_sql(name))
         _lock(connection, lake)
@@ -77,6 +83,20 @@ def query(
     """Answer one SELECT over a lake. Raises UserError where it is something else or DuckDB cannot answer it, LakeError
     where a file that it needs is damaged."""
     with connect(url, time_zone=time_zone) as connection:
+        return select(connection, sql, params)
+
+
+def query_files(
+    files: Mapping[str, Sequence[str]], sql: str, params: Sequence[Any] | Mapping[str, Any] | None = None
+) -> pa.Table:
+    """Answer one SELECT over Parquet files of this machine that are no table of a lake, each list under its name.
+
+    Nothing else of the lake is opened: of a large one that takes longer than the answer. Raises UserError, LakeError.
+    """
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for name, paths in files.items():
+            connection.execute(f"CREATE VIEW {name} AS FROM read_parquet({_list(paths)}, hive_partitioning = false)")
         return select(connection, sql, params)
 
 
@@ -120,7 +140,14 @@ def _load_tables(connection: Connection, lake: Lake) -> None:
     kept = [entry for entry in entries if (entry.camera_id, entry.local_date, entry.segment_id) in held]
     for name in schema.KEPT:
         files[name] = [unit_location(lake, name, entry) for entry in kept if getattr(entry, name) > 0]
-    files["identities"] = [lake.storage.location(path) for path in lake.storage.files("identities", ".parquet")]
+    pictured = thumbnails.units(lake)
+    files["thumbnails"] = [
+        unit_location(lake, "thumbnails", entry)
+        for entry in entries
+        if entry.tracklets > 0 and (entry.camera_id, entry.local_date, entry.segment_id) in pictured
+    ]
+    for name in IDENTITY_VIEWS:
+        files[name] = [lake.storage.location(path) for path in lake.storage.files(name, ".parquet")]
     for name in FILE_VIEWS:
         if files[name]:
             _lay(connection, name, files[name])
@@ -131,7 +158,7 @@ def _load_tables(connection: Connection, lake: Lake) -> None:
 def _lay(connection: Connection, name: str, files: list[str]) -> None:
     """Lay a view over files. Raises LakeError where DuckDB finds one damaged already.
 
-    Kept detections are not needed for any other table: their view then says so to whoever asks for it.
+    Kept detections and thumbnails are not needed for any other table: their view then says so to whoever asks for it.
     """
     try:
         connection.execute(_sql(name).replace("$files", _list(files)))
@@ -139,7 +166,7 @@ def _lay(connection: Connection, name: str, files: list[str]) -> None:
         damage = _damage(connection, error, files)
         if damage is None:
             raise
-        if name not in schema.KEPT:
+        if name not in (*schema.KEPT, *schema.PICTURED):
             raise LakeError(damage) from None
         _create(connection, f"_no_{name}", _empty(name))
         connection.execute(
@@ -161,8 +188,10 @@ def _empty(name: str) -> pa.Table:
     if name == "detections":  # DuckDB takes no half floats from Arrow; out of Parquet it makes floats of them
         at = table.schema.get_field_index("embedding")
         table = table.set_column(at, "embedding", table["embedding"].cast(schema.VECTOR))
-    if name in (*schema.PER_SEGMENT, *schema.KEPT):
+    if name in (*schema.PER_SEGMENT, *schema.KEPT, *schema.PICTURED):
         table = table.append_column("camera", pa.array([], pa.string()))
+    if name == "identity_decisions":
+        return table
     return table.append_column("date", pa.array([], pa.date32()))
 
 
@@ -192,6 +221,12 @@ def _without_semicolon(sql: str) -> str:
         if kind == duckdb.token_type.operator and content[offset : offset + 1] == b";":
             return content[:offset].decode()
     return sql
+
+
+def _class_group() -> str:
+    """Return the SQL of class_group(class): what types.class_group says, as a macro."""
+    cases = " ".join(f"WHEN {_literal(name)} THEN {_literal(group)}" for name, group in CLASS_GROUPS.items())
+    return f"CREATE MACRO class_group(class) AS CASE class {cases} ELSE class END"
 
 
 def _sql(name: str) -> str:
@@ -239,7 +274,9 @@ def _damage(connection: Connection, error: duckdb.Error, files: Sequence[str]) -
     remedy = "remove the ledger's file of the same name and run again"
     if any(f"/{name}/date=" in path for name in schema.KEPT):
         remedy = "remove it, and keep detections anew by `nightfleet run FLEET.YAML --keep-detections`"
-    elif "/identities/date=" in path:
+    elif "/thumbnails/date=" in path:
+        remedy = "remove it, and make it anew by `nightfleet run FLEET.YAML --keep-thumbnails`"
+    elif any(f"/{name}/" in path for name in IDENTITY_VIEWS):
         remedy = "remove it and run again"
     return f"{path}: {_DAMAGED} ({_sentence(error)}); {remedy}"
 

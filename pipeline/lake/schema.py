@@ -180,7 +180,7 @@ IDENTITY_DECISIONS = _table(
         _field("kind", pa.string(), '"merge": the two are one; "split": the two are not one'),
         _field("tracklet_a", pa.string(), "one tracklet"),
         _field("tracklet_b", pa.string(), "the other"),
-        _field("by", pa.string(), "who decided, as given; else empty"),
+        _field("decided_by", pa.string(), "who decided, as given; else empty"),
         _field("note", pa.string(), "why, as given; else empty"),
     ],
 )
@@ -192,6 +192,10 @@ THUMBNAILS = _table(
         _field("camera_id", pa.string(), "camera"),
         _field("captured_at", INSTANT, "frame it was cut from", "microseconds since 1970 UTC"),
         _field("frame", pa.int32(), "index of that frame in its file, from 0"),
+        _field("x1", pa.float32(), "left edge of the box it was cut around", "pixels of the frame"),
+        _field("y1", pa.float32(), "top edge", "pixels of the frame"),
+        _field("x2", pa.float32(), "right edge", "pixels of the frame"),
+        _field("y2", pa.float32(), "bottom edge", "pixels of the frame"),
         _field("width", pa.int32(), "of the picture", "pixels"),
         _field("height", pa.int32(), "of the picture", "pixels"),
         _field("heads_blurred", pa.bool_(), "true where the head was made unrecognisable before saving"),
@@ -304,3 +308,6 @@ PER_SEGMENT = ("observations", "tracklets", "embeddings")
 
 KEPT = ("detections", "frames")
 """Tables with such files only where a run was told to keep detections; a segment's `frames` are written last."""
+
+PICTURED = ("thumbnails",)
+"""Tables with such files only where a run was told to keep thumbnails; a unit's are always of its rows."""

@@ -8,10 +8,12 @@ once it is complete, so it is written under its own name; other remote file syst
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import time
 import uuid
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import fsspec
 
@@ -44,11 +46,18 @@ class LocalStorage:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
+    def opened(self, path: str) -> BinaryIO | None:
+        """Open a file to read parts of it, or return None where there is no such file."""
+        try:
+            return (self.root / path).open("rb")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
     def write(self, path: str, content: bytes) -> None:
         """Put a whole file in place, durably, making its folders."""
         final = self.root / path
         final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = final.parent / _temporary_name()
+        temporary = final.parent / temporary_name()
         try:
             with temporary.open("wb") as file:
                 file.write(content)
@@ -86,15 +95,17 @@ class LocalStorage:
         return sorted(found)
 
     def clean(self) -> None:
-        """Remove temporary files of processes that no longer live."""
+        """Remove temporary files and folders of processes that no longer live."""
         host = socket.gethostname()
-        for file in self.root.rglob(f"{TEMPORARY}*"):
+        for file in list(self.root.rglob(f"{TEMPORARY}*")):
             owner, _, process_id = file.name.removeprefix(TEMPORARY).rpartition("-")[0].rpartition("-")
             if owner == host:
                 abandoned = not _is_alive(process_id)
             else:
                 abandoned = _age_s(file) > _FOREIGN_TEMPORARY_AGE_S
-            if abandoned:
+            if abandoned and file.is_dir():
+                shutil.rmtree(file, ignore_errors=True)
+            elif abandoned:
                 file.unlink(missing_ok=True)
 
 
@@ -121,6 +132,13 @@ class RemoteStorage:
         except FileNotFoundError:
             return None
 
+    def opened(self, path: str) -> BinaryIO | None:
+        """Open a file to read parts of it, or return None where there is no such file."""
+        try:
+            return self.filesystem.open(str(self.root / path), "rb")
+        except FileNotFoundError:
+            return None
+
     def write(self, path: str, content: bytes) -> None:
         """Put a whole file in place."""
         target = str(self.root / path)
@@ -128,7 +146,7 @@ class RemoteStorage:
         if self.protocol in _OBJECT_STORES:
             self.filesystem.pipe_file(target, content)
             return
-        temporary = f"{PurePosixPath(target).parent}/{_temporary_name()}"
+        temporary = f"{PurePosixPath(target).parent}/{temporary_name()}"
         self.filesystem.pipe_file(temporary, content)
         self.filesystem.mv(temporary, target)
 
@@ -178,7 +196,7 @@ def open_storage(url: str) -> Storage:
     return RemoteStorage(url) if is_url(url) else LocalStorage(Path(url).expanduser())
 
 
-def _temporary_name() -> str:
+def temporary_name() -> str:
     """Return a name nobody else writes to, which says on which machine its process runs."""
     return f"{TEMPORARY}{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -207,6 +210,16 @@ def kept_about(frames: pa.Schema, origin: str) -> About:
     return About.from_json((frames.metadata or {}).get(_ABOUT, b"").decode(), origin)
 
 
+def named_table(name: str, columns: Mapping[str, Any]) -> pa.Table:
+    """Return columns by name as the table of that name (see schema.TABLES)."""
+    return _table(schema.TABLES[name], columns)
+
+
+def columns_of(table: pa.Table) -> dict[str, Any]:
+    """Return a table's columns by name, as numpy; those that may be null as lists. Instants are in microseconds."""
+    return {field.name: _column(table[field.name], field) for field in table.schema}
+
+
 def to_parquet(table: pa.Table) -> bytes:
     """Return a table as a Parquet file: equal tables, equal bytes.
 
@@ -252,6 +265,14 @@ def schema_from_parquet(content: bytes, origin: str) -> pa.Schema:
         raise LakeError(f"{origin}: not a whole Parquet file ({error}); remove it and run again") from None
 
 
+def schema_of_file(file: BinaryIO, origin: str) -> pa.Schema:
+    """Return the schema of the table in an open Parquet file; no more than its end is read. Raises LakeError."""
+    try:
+        return pq.read_schema(file)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise LakeError(f"{origin}: not a whole Parquet file ({error}); remove it and run again") from None
+
+
 def from_parquet(content: bytes, origin: str) -> pa.Table:
     """Return the table in a Parquet file; `origin` names it in a message. Raises LakeError where it is damaged."""
     try:
@@ -260,7 +281,17 @@ def from_parquet(content: bytes, origin: str) -> pa.Table:
         raise LakeError(f"{origin}: not a whole Parquet file ({error}); remove it and run again") from None
 
 
-def _table(table_schema: pa.Schema, columns: dict[str, object]) -> pa.Table:
+def _column(column: pa.ChunkedArray, field: pa.Field) -> Any:
+    if field.nullable:
+        return column.to_pylist()
+    if field.type == schema.VECTOR:
+        return _vectors(column)
+    if field.type == schema.INSTANT:
+        return _instants(column)
+    return _strings(column) if field.type == pa.string() else column.to_numpy()
+
+
+def _table(table_schema: pa.Schema, columns: Mapping[str, Any]) -> pa.Table:
     arrays = []
     for field in table_schema:
         values = columns[field.name]

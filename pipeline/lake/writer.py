@@ -92,11 +92,13 @@ class Lake:
         tracklets: Tracklets,
         exemplars: Exemplars,
         state_out: bytes | None,
+        thumbnails: pa.Table | None = None,
     ) -> LedgerEntry:
         """Write all of one unit in place of whatever an earlier run left of it, and return the entry as entered.
 
         The old ledger entry goes first and the new one comes last, so at no instant does a reader who follows the
-        ledger see half a unit. Row counts and `write_s` of the entry are set here.
+        ledger see half a unit. Row counts and `write_s` of the entry are set here. `thumbnails` are those that an
+        earlier run made and that are true of these rows too; others go.
         """
         began = time.perf_counter()
         camera_id, segment_id = entry.camera_id, entry.segment_id
@@ -112,6 +114,11 @@ class Lake:
             self.storage.remove(_state_path(camera_id, segment_id))
         else:
             self.storage.write(_state_path(camera_id, segment_id), state_out)
+        pictures = unit_path("thumbnails", local_date, camera_id, segment_id)
+        if thumbnails is None:
+            self.storage.remove(pictures)
+        else:
+            self.storage.write(pictures, tables.to_parquet(thumbnails))
         entry = replace(
             entry,
             local_date=local_date,
@@ -131,9 +138,9 @@ class Lake:
         return entry
 
     def remove_unit(self, camera_id: str, local_date: str, segment_id: str) -> None:
-        """Remove all of a unit: its ledger entry first, then rows, state and kept detections."""
+        """Remove all of a unit: its ledger entry first, then rows, state, kept detections and thumbnails."""
         self.withdraw(camera_id, local_date, segment_id)
-        for table in (*schema.PER_SEGMENT, *schema.KEPT):
+        for table in (*schema.PER_SEGMENT, *schema.KEPT, *schema.PICTURED):
             self.storage.remove(unit_path(table, local_date, camera_id, segment_id))
         self.storage.remove(_state_path(camera_id, segment_id))
         self.storage.remove(_motion_path(camera_id, segment_id))
@@ -141,6 +148,10 @@ class Lake:
     def state(self, camera_id: str, segment_id: str) -> bytes | None:
         """Return the tracker's state after a unit, or None where none was kept."""
         return self.storage.read(_state_path(camera_id, segment_id))
+
+    def write_state(self, camera_id: str, segment_id: str, state: bytes) -> None:
+        """Write the state after a unit in place of the one there."""
+        self.storage.write(_state_path(camera_id, segment_id), state)
 
     def write_motion(self, camera_id: str, segment_id: str, motion: bytes) -> None:
         """Keep where a moving camera's picture had come to at the end of a segment, for the segment after it."""
@@ -154,6 +165,31 @@ class Lake:
         """Return every entry, by camera and start (see ledger.from_table)."""
         return self._entries(self.storage.files("ledger", ".parquet"))
 
+    def camera_ledger(self, camera_id: str, local_dates: Sequence[str]) -> list[LedgerEntry]:
+        """Return one camera's entries of some dates, by start."""
+        folders = [f"ledger/date={day}/camera={camera_id}" for day in local_dates]
+        return self._entries([path for folder in folders for path in self.storage.files(folder, ".parquet")])
+
+    def entry(self, camera_id: str, local_date: str, segment_id: str) -> LedgerEntry | None:
+        """Return a unit's entry, or None where it is not entered."""
+        found = self._entries([unit_path("ledger", local_date, camera_id, segment_id)])
+        return found[0] if found else None
+
+    def amend(self, entry: LedgerEntry) -> None:
+        """Write an entry in place of itself: of a unit whose row counts changed though it was not made anew."""
+        self._enter(entry)
+
+    def read_unit(self, entry: LedgerEntry) -> tuple[Observations, Tracklets, Exemplars]:
+        """Return the rows of an entered unit, sorted as their structs say. Raises LakeError where a file is missing."""
+        paths = [unit_path(name, entry.local_date, entry.camera_id, entry.segment_id) for name in schema.PER_SEGMENT]
+        (_, boxes), (_, tracklets), (_, exemplars) = self._read(paths, self._missing)
+        return tables.to_observations(boxes), tables.to_tracklets(tracklets)[0], tables.to_exemplars(exemplars)
+
+    def read_observations(self, entry: LedgerEntry) -> Observations:
+        """Return the boxes that an entered unit wrote. Raises LakeError where the file is missing."""
+        path = unit_path("observations", entry.local_date, entry.camera_id, entry.segment_id)
+        return tables.to_observations(self._read([path], self._missing)[0][1])
+
     def withdraw(self, camera_id: str, local_date: str, segment_id: str) -> None:
         """Remove the unit's ledger entry, so that nobody sees its rows, and all it has in a neighbouring date.
 
@@ -162,7 +198,7 @@ class Lake:
         day = date.fromisoformat(local_date)
         self.storage.remove(unit_path("ledger", local_date, camera_id, segment_id))
         for neighbour in (day - timedelta(days=1), day + timedelta(days=1)):
-            for table in ("ledger", *schema.PER_SEGMENT, *schema.KEPT):
+            for table in ("ledger", *schema.PER_SEGMENT, *schema.KEPT, *schema.PICTURED):
                 self.storage.remove(unit_path(table, neighbour.isoformat(), camera_id, segment_id))
 
     def _enter(self, entry: LedgerEntry) -> None:
@@ -190,6 +226,11 @@ class Lake:
     def read_exemplars(self, local_date: str) -> Exemplars:
         """Return a date's exemplars, sorted by (tracklet_id, captured_at); entered units only."""
         return tables.to_exemplars(self._read_rows("embeddings", local_date))
+
+    def read_units(self, entries: Sequence[LedgerEntry]) -> tuple[Tracklets, np.ndarray, Exemplars]:
+        """Return the tracklets of these units, sorted by tracklet_id, their camera ids (N,), and the exemplars."""
+        tracklets, camera_id = tables.to_tracklets(self._read_units("tracklets", entries))
+        return tracklets, camera_id, tables.to_exemplars(self._read_units("embeddings", entries))
 
     def write_identities(
         self, local_date: str, tracklet_id: np.ndarray, identity_id: np.ndarray, confidence: np.ndarray, run_id: str
@@ -252,9 +293,12 @@ class Lake:
 
     def _read_rows(self, name: str, local_date: str) -> pa.Table:
         """Read one date of a per-segment table, those units only that are entered."""
-        entered = self._entries(self.storage.files(f"ledger/date={local_date}", ".parquet"))
+        return self._read_units(name, self._entries(self.storage.files(f"ledger/date={local_date}", ".parquet")))
+
+    def _read_units(self, name: str, entered: Sequence[LedgerEntry]) -> pa.Table:
+        """Read a per-segment table of some units."""
         paths = [
-            unit_path(name, local_date, entry.camera_id, entry.segment_id)
+            unit_path(name, entry.local_date, entry.camera_id, entry.segment_id)
             for entry in entered
             if getattr(entry, name) > 0
         ]

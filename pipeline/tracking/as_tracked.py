@@ -67,6 +67,15 @@ class AsTracked:
             self._finished.append(living.take(living.confirmed))
         self._waiting_track_id, self._waiting = np.zeros(0, np.int64), Observations.none()
 
+    def names(self) -> dict[int, str]:
+        """Return the lake's names of tracks that only this one knows: none."""
+        return {}
+
+    def forget(self, track_id: np.ndarray) -> None:
+        """Let go of all there is of these tracks (M,)."""
+        kept = ~np.isin(self._waiting_track_id, track_id)
+        self._waiting_track_id, self._waiting = self._waiting_track_id[kept], self._waiting.take(kept)
+
     def drain(self) -> tuple[list[Observations], list[Summary]]:
         """Hand out what was written since the last drain: observations, and finished tracks."""
         rows = self._observations, self._finished

@@ -168,6 +168,22 @@ class CameraTracking:
         self._observations, self._tracklets, self._exemplars = ([table] for table in rows)
         return rows
 
+    def forget(self, tracklet_ids: set[str]) -> None:
+        """Let go of all there is of these tracklets, as if they had never been seen; ids go on from where they were.
+
+        What is left of such an object in frames to come is taken for another one.
+        """
+        self._sum_up(self._tracker, NOBODY)
+        names = dict(zip(self._summary.track_id.tolist(), self._summary.tracklet_id.tolist())) | self._rows.names()
+        tracks = np.array(sorted(track for track, name in names.items() if name in tracklet_ids), np.int64)
+        self._tracker = self._tracker.take(~np.isin(self._tracker.track_id, tracks))
+        self._summary = self._summary.take(~np.isin(self._summary.track_id, tracks))
+        self._rows.forget(tracks)
+        kept = []
+        for rows in self._collected():
+            kept.append(rows.take(np.array([name not in tracklet_ids for name in rows.tracklet_id], bool)))
+        self._observations, self._tracklets, self._exemplars = ([rows] for rows in kept)
+
     def to_bytes(self) -> bytes:
         """Return all there is to know for going on later: tracks, galleries, held-back and undrained rows.
 

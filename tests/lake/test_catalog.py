@@ -26,6 +26,7 @@ EVERYTHING = (
     "zone_visits_between(NULL, NULL)",
     "zone_dwell(NULL, NULL)",
     "traffic_counts(900, NULL, NULL)",
+    "similar_tracklets('gate-a', 5)",
 )
 
 

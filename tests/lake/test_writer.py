@@ -170,12 +170,12 @@ def test_clean_removes_what_the_dead_left_and_nothing_of_the_living(tmp_path):
     folder.mkdir()
     program = (
         "import os, sys; from pathlib import Path; from pipeline.lake import storage;"
-        "Path(sys.argv[1], storage._temporary_name()).write_bytes(b'half'); os._exit(9)"
+        "Path(sys.argv[1], storage.temporary_name()).write_bytes(b'half'); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
-    from pipeline.lake.storage import _temporary_name
+    from pipeline.lake.storage import temporary_name
 
-    mine = folder / _temporary_name()
+    mine = folder / temporary_name()
     mine.write_bytes(b"being written")
     assert len(list(folder.glob(f"{TEMPORARY}*"))) == 2
     lake.clean()

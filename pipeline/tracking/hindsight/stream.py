@@ -97,6 +97,21 @@ class Hindsight:
         self._sweep(none, closing=True)
         self._begin()
 
+    def names(self) -> dict[int, str]:
+        """Return the lake's names of tracks that ended, or that living ones continue, by the track's id."""
+        parts = (self._ended, self._before)  # the second last: a living track goes by what it continues
+        return {track: name for part in parts for track, name in zip(part.track_id.tolist(), part.tracklet_id.tolist())}
+
+    def forget(self, track_id: np.ndarray) -> None:
+        """Let go of all there is of these tracks (M,)."""
+        self._gather()
+        self._boxes = self._boxes.take(~np.isin(self._boxes.track, track_id))
+        self._ended = self._ended.take(~np.isin(self._ended.track_id, track_id))
+        self._before = self._before.take(~np.isin(self._before.track_id, track_id))
+        self._settled = self._settled[~np.isin(self._settled, track_id)]
+        for track in track_id.tolist():
+            self._entry.pop(track, None)
+
     def drain(self) -> tuple[list[Observations], list[Summary]]:
         """Hand out what is settled since the last drain, in no order: observations, and finished tracks."""
         rows = self._observations, self._finished
