@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from jobs import printing
+from jobs.identity_cli import explain_app, identity_app, topology_app
 from pipeline import __version__, config
 from pipeline.errors import NightfleetError, UserError
 
@@ -32,6 +33,11 @@ bench_app = typer.Typer(help="Measure speed beside its bound, in one run.", no_a
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(report_app, name="report")
 app.add_typer(bench_app, name="bench")
+app.add_typer(identity_app, name="identity")
+app.add_typer(explain_app, name="explain")
+app.add_typer(topology_app, name="topology")
+fit_app = typer.Typer(help="Fit what the models leave open, on pictures of your own.", no_args_is_help=True)
+app.add_typer(fit_app, name="fit")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else there.")]
 FleetFile = Annotated[Path, typer.Argument(metavar="FLEET.YAML", help="The fleet's configuration.")]
@@ -117,6 +123,13 @@ def run(
             help="Keep every detection with its embedding in the lake, for `nightfleet retrack`; 0.3 KB each.",
         ),
     ] = False,
+    keep_thumbnails: Annotated[
+        bool,
+        typer.Option(
+            "--keep-thumbnails",
+            help="Keep a small picture of every tracklet in the lake, for `search --html`; 3 KB each.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done; write nothing.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -124,8 +137,10 @@ def run(
     from jobs import nightly
 
     fleet_config = config.load(fleet)
-    if keep_detections:
-        execution = fleet_config.execution.model_copy(update={"keep_detections": True})
+    asked = {"keep_detections": keep_detections, "keep_thumbnails": keep_thumbnails}
+    if any(asked.values()):
+        told = {name: True for name, wanted in asked.items() if wanted}
+        execution = fleet_config.execution.model_copy(update=told)
         fleet_config = fleet_config.model_copy(update={"execution": execution})
     selection = {"date": _date(date), "cameras": _names(cameras)}
     if dry_run:
@@ -180,20 +195,67 @@ def sql(
     printing.table(catalog.query(lake, query), "json" if as_json else format.value, out)
 
 
-@app.command(epilog=example("nightfleet search lake --image crop.jpg --top 10"))
+@app.command(epilog=example("nightfleet search lake --image crop.jpg --class car --from 2026-03-01 --html found.html"))
 def search(
     lake: LakeUrl,
     tracklet: Annotated[str | None, typer.Option(help="Id of a tracklet of the lake.")] = None,
-    image: Annotated[Path | None, typer.Option(help="Picture of one person or vehicle.")] = None,
+    identity: Annotated[str | None, typer.Option(help="Id of an identity: by all its tracklets' looks.")] = None,
+    image: Annotated[Path | None, typer.Option(help="Picture of one person or vehicle, or with one in it.")] = None,
+    class_name: Annotated[str | None, typer.Option("--class", help="Only this class, or vehicle for all.")] = None,
+    camera: Annotated[str | None, typer.Option(help="Only these cameras: A,B")] = None,
+    first: Annotated[
+        str | None, typer.Option("--from", help="Only from this date or instant of the cameras' clocks on.")
+    ] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Only to this date, included, or instant.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many tracklets to return.")] = 20,
+    html: Annotated[Path | None, typer.Option(help="Write a contact sheet to this file too.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Find where else a person or vehicle was, by a tracklet of the lake or by a picture."""
+    """Find where else a person or vehicle was, by a tracklet or an identity of the lake, or by a picture.
+
+    An instant is written 2026-03-01 or 2026-03-01T08:00, in each camera's time zone, or with an offset of its own.
+    """
     from jobs.search import search as job
 
-    if (tracklet is None) == (image is None):
-        raise UserError("give exactly one of --tracklet ID and --image FILE")
-    printing.emit(job(lake, tracklet_id=tracklet, image=image, top=top), as_json, printing.search)
+    asked = {"tracklet_id": tracklet, "identity_id": identity, "image": image}
+    if sum(value is not None for value in asked.values()) != 1:
+        raise UserError("give exactly one of --tracklet ID, --identity ID and --image FILE")
+    result = job(lake, **asked, class_name=class_name, cameras=_names(camera), first=first, last=last, top=top)
+    if html is not None:
+        from jobs.search_sheet import write_sheet
+
+        result["html"] = str(write_sheet(lake, result, html))
+    printing.emit(result, as_json, printing.search)
+
+
+@app.command(epilog=example("nightfleet erase lake --identity id-4f2a9c1b77e0d365 --dry-run"))
+def erase(
+    lake: LakeUrl,
+    identity: Annotated[str | None, typer.Option(help="Id of the identity to erase, with all its tracklets.")] = None,
+    tracklet: Annotated[str | None, typer.Option(help="Id of a single tracklet to erase.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed; change nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase a person or vehicle from the whole lake for good, then read all of it again to prove it.
+
+    The footage itself is not touched. No run may be going on meanwhile. Ends with 1 if anything is left.
+    """
+    from jobs import erase as job
+
+    seen = job.look(lake, identity=identity, tracklet=tracklet)
+    if dry_run:
+        printing.emit(job.dry_run(seen).to_json(), as_json, printing.erased)
+        return
+    if not yes and not (sys.stdin.isatty() and not as_json):
+        raise UserError("erasing cannot be undone; look at it with --dry-run, then say --yes")
+    if not yes:
+        printing.erased(job.dry_run(seen).to_json())
+        if not typer.confirm("This cannot be undone. Erase it?"):
+            return
+    done = job.erase(seen)
+    printing.emit(done.to_json(), as_json, printing.erased)
+    raise typer.Exit(DONE if done.clean else CRASHED)
 
 
 @report_app.command("traffic", epilog=example("nightfleet report traffic lake --by 15min --format csv"))
@@ -275,12 +337,66 @@ def evaluate_mot(
 def evaluate_mtmc(
     truth: Annotated[Path, typer.Option(help="AI City text: camera id frame x y w h xworld yworld.")],
     predicted: Annotated[str, typer.Option(help="The same text, or a lake.")],
+    regions: Annotated[
+        Path | None,
+        typer.Option(help="Folder of c001/roi.jpg (AI City): boxes that reach out of the white are left out."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Multi-camera IDF1 by AI City's definition."""
     from jobs import evaluate
 
-    printing.emit(evaluate.evaluate_mtmc(truth, predicted), as_json, printing.scores)
+    printing.emit(evaluate.evaluate_mtmc(truth, predicted, regions=regions), as_json, printing.scores)
+
+
+@evaluate_app.command(
+    "reid", epilog=example("nightfleet evaluate reid --data crops --embedder onnx:osnet.onnx --rerank")
+)
+def evaluate_reid(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of crops named PID_cXsY_FRAME_NN.jpg: each is a query against the others."),
+    ] = None,
+    query: Annotated[Path | None, typer.Option(help="Folder of queries, with --gallery, in place of --data.")] = None,
+    gallery: Annotated[Path | None, typer.Option(help="Folder of crops among which they are looked for.")] = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="stripes, onnx:FILE, torchvision:NAME, or the fleet.yaml that says which.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(help="State dict for torchvision:NAME.")] = None,
+    projection: Annotated[Path | None, typer.Option(help="Projection fitted by `nightfleet fit projection`.")] = None,
+    rerank: Annotated[bool, typer.Option("--rerank", help="Score k-reciprocal re-ranking too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Mean average precision and CMC of an embedder at 128 numbers, by Market-1501's definition.
+
+    Scored with and without each camera's mean, which linking takes out.
+    """
+    from jobs import evaluate_reid as job
+
+    section = job.embedder_config(embedder, weights=weights, projection=projection)
+    result = job.evaluate_reid(section, data=data, query=query, gallery=gallery, rerank=rerank)
+    printing.emit(result, as_json, printing.reid)
+
+
+@fit_app.command(
+    "projection",
+    epilog=example("nightfleet fit projection --data crops --embedder onnx:osnet.onnx --out osnet-128.npz"),
+)
+def fit_projection(
+    data: Annotated[Path, typer.Option(help="Folder with pictures of single people or vehicles, folders in it too.")],
+    embedder: Annotated[str, typer.Option(help="onnx:FILE, torchvision:NAME, or the fleet.yaml that says which.")],
+    out: Annotated[Path, typer.Option(help="File to write, for models.embedder.projection.")],
+    weights: Annotated[Path | None, typer.Option(help="State dict for torchvision:NAME.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fit the projection of a network's features to 128 numbers; without one, a fixed random one is used.
+
+    Needs no labels: the directions in which the pictures differ most are kept (PCA).
+    """
+    from jobs import evaluate_reid as job
+
+    result = job.fit_projection(job.embedder_config(embedder, weights=weights), data=data, out=out)
+    printing.emit(result, as_json, printing.fitted)
 
 
 @evaluate_app.command(
@@ -312,6 +428,37 @@ def bench_pipeline(
 
     models = config.load(fleet).models if fleet else config.ModelsConfig()
     printing.emit(job(clip, models=models, workers=workers), as_json, printing.scores)
+
+
+@bench_app.command("search", epilog=example("nightfleet bench search --tracklets 1000000"))
+def bench_search(
+    tracklets: Annotated[int, typer.Option(min=100, help="Tracklets of the synthetic night, 8 exemplars each.")] = (
+        1_000_000
+    ),
+    folder: Annotated[
+        Path | None, typer.Option(help="Where to build the index; a folder for temporary files without it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a search over a synthetic night: building, size, cold, warm and recall, beside brute force."""
+    from jobs.bench_search import bench_search as job
+
+    printing.emit(job(tracklets, folder=folder, progress=printing.complain), as_json, printing.scores)
+
+
+@bench_app.command("identity", epilog=example("nightfleet bench identity --tracklets 10000,100000"))
+def bench_identity(
+    tracklets: Annotated[
+        str, typer.Option(help="Sizes of the made-up nights, in tracklets of 8 exemplars: 10000,100000.")
+    ] = "10000,100000",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure how tracklets of a made-up night become identities: time beside FAISS's alone, peak memory, F1."""
+    from jobs import bench_identity as job
+
+    rows = job.bench_identity(job.sizes(tracklets), device=job.known_device(device))
+    printing.emit(rows, as_json, printing.identity_speeds)
 
 
 @bench_app.command("tracker", epilog=example("nightfleet bench tracker"))

@@ -8,21 +8,20 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
+from jobs.held import Ledger, all_kept, finished_units, pictured_by, pictured_units
 from jobs.identify import identify
 from jobs.survey import Survey, survey
 from pipeline.config import CameraConfig, FleetConfig
-from pipeline.execution import plan
+from pipeline.execution import forgetting, plan
 from pipeline.execution.driver import run_schedule
 from pipeline.execution.progress import Progress
 from pipeline.execution.scheduling import Schedule
 from pipeline.execution.shift import quarantine_file
-from pipeline.lake import keeping
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.writer import Lake
 from pipeline.perception.weights import models_digest
 from pipeline.types import Segment
 
-Ledger = dict[str, LedgerEntry]
 STAGES = ("decode", "detect", "embed", "track", "write")
 
 
@@ -31,6 +30,7 @@ class RunSummary:
     """What a run did. `seconds` are summed over workers, by stage; `wall_s` is the clock on the wall.
 
     waiting  segments whose last rows wait for the footage that follows: it is there, but is not processed yet
+    thumbnails, thumbnails_missing  of the units that this run pictured: made, and not to be had from the footage
     """
 
     segments_done: int = 0
@@ -41,6 +41,8 @@ class RunSummary:
     tracklets: int = 0
     identities: int = 0
     waiting: int = 0
+    thumbnails: int = 0
+    thumbnails_missing: int = 0
     workers: int = 0
     wall_s: float = 0.0
     seconds: dict[str, float] = field(default_factory=dict)
@@ -89,8 +91,8 @@ def run(
     shifts = plan_shifts(config, seen, ledger, date)
     lake.write_fleet(config)
     failed_files = _quarantine_files(config, seen, lake, ledger)
-    finished = finished_units(config, ledger, lake)
-    schedule = Schedule(shifts, finished, config.execution.attempts)
+    shifts, finished = forgetting.to_go_on_from(shifts, finished_units(config, ledger, lake), lake)
+    schedule = Schedule(shifts, pictured_units(config, finished, lake), config.execution.attempts)
     progress.begin([unit.segment for shift in shifts for unit in shift.units])
     n_workers = 0
 
@@ -103,33 +105,43 @@ def run(
 
     try:
         made, found = run_schedule(schedule, open_workers, config=config, lake=lake, progress=progress)
+        forgetting.clean_states(lake)
         progress.stage("identities")
         n_identities = identify(config, lake)
     finally:
         progress.end()
+    abouts = pictured_by(config, made, lake)
+    only_pictured = [entry for entry in made if entry == ledger.get(entry.segment_id)]
+    made, found = [entry for entry in made if entry not in only_pictured], [*found, *only_pictured]
     ledger |= {entry.segment_id: entry for entry in made}
     waiting = _waiting(shifts, ledger)
     wall_s = time.perf_counter() - began
-    return _summary(config, made, found, failed_files, seen, n_identities, waiting, n_workers, wall_s)
+    summary = _summary(config, made, found, failed_files, seen, n_identities, waiting, n_workers, wall_s)
+    summary.thumbnails = sum(about.made for about in abouts)
+    summary.thumbnails_missing = sum(about.missing for about in abouts)
+    return summary
 
 
 def dry_run(config: FleetConfig, *, date: str | None = None, cameras: Sequence[str] | None = None) -> DryRun:
     """Return what `run` would do, writing nothing."""
     seen = survey(config, cameras=cameras, date=date)
     seen.refuse_mistakes()
-    ledger, finished = {}, {}
+    ledger, finished, pictured = {}, {}, {}
     if Lake.exists(config.lake):
         lake = Lake.open(config.lake)
         ledger = {entry.segment_id: entry for entry in lake.ledger()}
         finished = finished_units(config, ledger, lake)
+        pictured = pictured_units(config, finished, lake)
     rows = []
     for shift in plan_shifts(config, seen, ledger, date):
         todo = plan.pending(shift, finished)
+        lacking = {unit.segment.segment_id for unit in shift.units} & (finished.keys() - pictured.keys())
         rows.append(
             {
                 "camera_id": shift.camera_id,
                 "segments": len(shift.units),
                 "to_process": len(todo),
+                "to_picture": len(lacking - {unit.segment.segment_id for unit in todo}),
                 "footage_s": sum(unit.segment.duration_us for unit in todo) / 1e6,
                 "segment_ids": [unit.segment.segment_id for unit in todo],
             }
@@ -151,31 +163,6 @@ def plan_shifts(
         if shift.units:
             shifts.append(shift)
     return shifts
-
-
-def finished_units(config: FleetConfig, ledger: Ledger, lake: Lake) -> Ledger:
-    """Return the units that need not be done again as far as the lake knows: where detections are to be kept, those
-    of which they are."""
-    if not config.execution.keep_detections:
-        return ledger
-    held = keeping.units(lake)
-    return {
-        name: entry for name, entry in ledger.items() if (entry.camera_id, entry.local_date, entry.segment_id) in held
-    }
-
-
-def all_kept(config: FleetConfig, todo: Sequence[plan.Unit], lake: Lake) -> bool:
-    """Tell whether the detections of all these units are kept, so that most likely no model will be needed."""
-    held = keeping.units(lake)
-    places = {(unit.segment.camera_id, unit.segment.local_date, unit.segment.segment_id): unit for unit in todo}
-    if not places.keys() <= held:
-        return False
-    kept = keeping.abouts(lake, places)
-    keys = {
-        place: plan.perception_key(unit, config, config.camera(unit.segment.camera_id))
-        for place, unit in places.items()
-    }
-    return all(place in kept and kept[place].key == key for place, key in keys.items())
 
 
 def _weights_digest(config: FleetConfig, camera: CameraConfig, segment: Segment) -> str:

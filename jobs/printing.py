@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import UserError
-from pipeline.execution.progress import JsonProgress, Progress, Silence, TerminalProgress
-from pipeline.reports.traffic import WRITERS, TrafficReport, csv_text
+
+if TYPE_CHECKING:  # a command that answers in a second has no time to load what others need
+    import pyarrow as pa
+
+    from pipeline.execution.progress import Progress
+    from pipeline.reports.traffic import TrafficReport
 
 WIDTH_WITHOUT_TERMINAL = 120
 
@@ -29,6 +32,8 @@ def console() -> Console:
 
 def progress(*, quiet: bool = False) -> Progress:
     """Return a bar on a terminal, JSON lines otherwise."""
+    from pipeline.execution.progress import JsonProgress, Silence, TerminalProgress
+
     if quiet and sys.stderr.isatty():
         return Silence()
     return TerminalProgress() if sys.stderr.isatty() else JsonProgress()
@@ -49,6 +54,8 @@ def emit(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
 
 def table(rows: pa.Table, form: str, out: Path | None) -> None:
     """Write an Arrow table as `table`, `csv`, `parquet` or `json`, to stdout or a file. Parquet needs `out`."""
+    from pipeline.reports.traffic import WRITERS, csv_text
+
     if form == "parquet" and out is None:
         raise UserError("--format parquet needs --out FILE: Parquet is not for a terminal")
     if form in WRITERS and out is not None:
@@ -104,6 +111,10 @@ def run(summary: dict) -> None:
             f"{summary['frames']} frames in {summary['wall_s']:.1f} s with {summary['workers']} worker(s); "
             f"seconds of work: {seconds}; {summary['identities']} identities made anew; lake: {_near(summary['lake'])}"
         )
+    if summary["thumbnails"] or summary["thumbnails_missing"]:
+        lost = summary["thumbnails_missing"]
+        more = f"; of {lost} tracklets none can be had, since their frames cannot be decoded" if lost else ""
+        show.print(f"{summary['thumbnails']} thumbnails made{more}", soft_wrap=True)
     if summary["waiting"]:
         n_waiting = summary["waiting"]
         show.print(
@@ -135,10 +146,13 @@ def retrack(summary: dict) -> None:
 
 def dry_run(planned: dict) -> None:
     """Print what a run would do."""
-    keys = ["camera_id", "segments", "to_process", "footage_s"]
-    console().print(
-        _grid(["camera", "segments", "to process", "footage s"], ([c[k] for k in keys] for c in planned["cameras"]))
+    keys, titles = (
+        ["camera_id", "segments", "to_process", "footage_s"],
+        ["camera", "segments", "to process", "footage s"],
     )
+    if any(camera["to_picture"] for camera in planned["cameras"]):
+        keys, titles = [*keys, "to_picture"], [*titles, "lacking thumbnails only"]
+    console().print(_grid(titles, ([c[k] for k in keys] for c in planned["cameras"])))
     failures(planned["failures"])
 
 
@@ -201,10 +215,42 @@ def status(rows: list[dict]) -> None:
 
 
 def search(result: dict) -> None:
-    """Print search hits, best first."""
-    columns = ["similarity", "tracklet", "camera", "class", "from (UTC)", "to (UTC)", "identity"]
-    keys = ["similarity", "tracklet_id", "camera_id", "class", "started_at", "ended_at", "identity_id"]
-    console().print(_grid(columns, ([hit[key] for key in keys] for hit in result["hits"])))
+    """Print search hits, best first; what was made of a picture, and what the answer lacks, on stderr."""
+    picture = result["picture"]
+    if picture is not None:
+        of = f" of a {picture['class']} at {picture['box']}" if picture["box"] else ""
+        others = f"; {picture['others']} other objects in the picture" if picture["others"] else ""
+        complain(f"{result['query']}: took {picture['taken']}{of}{others}")
+    for note in result["notes"]:
+        complain(note)
+    columns = ["similarity", "probability", "tracklet", "camera", "class", "from (local)", "identity"]
+    keys = ["similarity", "probability", "tracklet_id", "camera_id", "class", "started_local", "identity_id"]
+    show = console()
+    show.print(_grid(columns, ([hit[key] for key in keys] for hit in result["hits"])))
+    if not result["hits"]:
+        show.print(f"nothing found among {result['searched']} tracklets")
+    if "html" in result:
+        show.print(f"contact sheet: {_near(result['html'])}", soft_wrap=True)
+
+
+def erased(result: dict) -> None:
+    """Print where somebody was in a lake, what was removed, and what was found when all of it was read again."""
+    show = console()
+    titles = ["place", "to remove"] if result["dry_run"] else ["place", "removed", "found afterwards"]
+    keys = ["place", "removed"] if result["dry_run"] else ["place", "removed", "found"]
+    show.print(_grid(titles, ([row[key] for key in keys] for row in result["places"])))
+    nights = f"{result['tracklets']} tracklet(s), {len(result['nights'])} night(s)"
+    if result["earlier"] == "begun":
+        show.print("an earlier erasure of it was cut short; this one completes it")
+    elif result["earlier"] == "done":
+        show.print("it was erased before")
+    if result["dry_run"]:
+        show.print(f"{result['kind']} {result['of']}: {nights}; nothing was changed", soft_wrap=True)
+    elif result["clean"]:
+        what = f"{result['kind']} {result['of']}: {nights} erased"
+        show.print(f"{what}; the whole lake was read again, and nothing of it is left", soft_wrap=True)
+    else:
+        show.print("[red]something is left[/]; run it again, and report it if it stays", soft_wrap=True)
 
 
 def scores(result: dict) -> None:
@@ -239,6 +285,39 @@ def tracker_scores(result: dict) -> None:
         show.print(f"not scored: {sequence} has no gt/gt.txt")
 
 
+def reid(result: dict) -> None:
+    """Print how well people are known again: what was asked, then a line a way of comparing."""
+    show = console()
+    show.print(
+        f"{result['embedder']}, 128 numbers"
+        + (f" by {_near(result['projection'])}" if result["projection"] else "")
+        + f": {result['protocol']}; {result['queries']} queries of {result['people']} people, {result['gallery']} "
+        f"pictures of {result['cameras']} cameras; the same person in the same camera is left out",
+        soft_wrap=True,
+    )
+    rows = [
+        [
+            "taken out" if row["camera_means_removed"] else "left in",
+            "k-reciprocal" if row["reranked"] else "cosine",
+            *(100 * row[key] for key in ("rank1", "rank5", "rank10", "mAP")),
+        ]
+        for row in result["scores"]
+    ]
+    show.print(_grid(["camera means", "ranked by", "rank-1 %", "rank-5 %", "rank-10 %", "mAP %"], rows))
+    if result["unanswerable"]:
+        show.print(f"not asked: {result['unanswerable']} crops that show nobody, or somebody no other camera saw")
+
+
+def fitted(result: dict) -> None:
+    """Print what was fitted, and where it is to be written down."""
+    written = _near(result["written"])
+    console().print(
+        f"wrote {written}, fitted to {result['pictures']} pictures for {result['embedder']}; to use it, set\n"
+        f"  models: {{embedder: {{use: '{result['embedder']}', projection: {written}}}}}",
+        soft_wrap=True,
+    )
+
+
 def score_scales(scale_of: dict[str, str]) -> None:
     """Say on stderr, in one line, which sequences had confidences that are not scores of 0 to 1, if any had."""
     read_as = {"percent": "divided by 100", "log odds": "taken as log odds", "none given": "not given and count as 1"}
@@ -263,6 +342,36 @@ def speeds(rows: list[dict]) -> None:
     show.print(footnote(inputs), soft_wrap=True)
 
 
+def identity_speeds(rows: list[dict]) -> None:
+    """Print what `bench identity` measured, a column per night, and what its figures count."""
+    names = {
+        "cameras": "cameras",
+        "people": "people",
+        "seconds": "seconds",
+        "faiss_seconds": "of these in FAISS",
+        "times_faiss": "seconds / FAISS seconds",
+        "all_pairs_seconds": "all-pairs k-NN alone, s (estimate)",
+        "peak_mib": "peak memory, MiB",
+        "vectors_mib": "vectors, MiB",
+        "times_vectors": "peak / vectors",
+        "f1": "pairwise F1",
+        "precision": "precision",
+        "recall": "recall",
+        "identities": "identities",
+        "pairs": "pairs compared",
+        "compared_share": "share of all pairs",
+    }
+    cells = ([title, *(f"{_cell(row[key])}" for row in rows)] for key, title in names.items())
+    show = console()
+    show.print(_grid(["tracklets", *(f"{row['tracklets']:,}" for row in rows)], cells))
+    show.print(f"search: {'; '.join(dict.fromkeys(row['search'] for row in rows))}; device: {rows[0]['device']}")
+    show.print(
+        "Memory is what the process grew by from before the night was made, vectors included. The estimate is FAISS's "
+        "speed in an exact search of this run, times all pairs of exemplars.",
+        soft_wrap=True,
+    )
+
+
 def demo(result: dict) -> None:
     """Print the demo's night: what was processed, counts beside the truth, scores."""
     show = console()
@@ -276,6 +385,11 @@ def demo(result: dict) -> None:
     show.print(_grid(["score", "value"], result["scores"].items()))
     show.print(f"pictures: {', '.join(result['pictures'])}", soft_wrap=True)
     show.print(f"lake: {_near(result['run']['lake'])}   truth: {result['truth']}", soft_wrap=True)
+
+
+def show_rows(columns: Iterable[str], rows: Iterable) -> None:
+    """Print rows under their titles; numbers to the right."""
+    console().print(_grid(columns, rows))
 
 
 def _grid(columns: Iterable[str], rows: Iterable, title: str | None = None) -> Table:

@@ -16,7 +16,7 @@ from jobs.identify import identify
 from jobs.nightly import open_workers_of
 from pipeline.config import CameraConfig, FleetConfig, TrackerConfig
 from pipeline.errors import SegmentError, UserError
-from pipeline.execution import plan
+from pipeline.execution import forgetting, plan
 from pipeline.execution.driver import run_schedule
 from pipeline.execution.progress import Progress
 from pipeline.execution.scheduling import Schedule
@@ -112,6 +112,7 @@ def retrack(
     workers = partial(open_workers_of, spread, lake, address, len(planned.shifts), progress, preload=False)
     try:
         made, found = run_schedule(schedule, workers, config=config, lake=lake, progress=progress)
+        forgetting.clean_states(lake)
         progress.stage("identities")
         identify(config, lake)
     finally:
@@ -136,10 +137,13 @@ def retrack(
 
 
 def _spread(config: FleetConfig, ledger: dict[str, LedgerEntry], address: str | None) -> FleetConfig:
-    """Return the configuration by which the work is spread: a small lake is not worth starting a cluster for."""
+    """Return the configuration by which the work is done: from the lake alone, so no thumbnail is cut; and a small lake
+    is not worth starting a cluster for."""
+    execution = config.execution.model_copy(update={"keep_thumbnails": False})
+    config = config.model_copy(update={"execution": execution})
     if address is not None or sum(entry.detections for entry in ledger.values()) > _IN_ONE_PROCESS:
         return config
-    return config.model_copy(update={"execution": config.execution.model_copy(update={"executor": "local"})})
+    return config.model_copy(update={"execution": execution.model_copy(update={"executor": "local"})})
 
 
 def tracked(

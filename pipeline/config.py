@@ -238,6 +238,9 @@ class IdentityConfig(Section):
         (), description="the topology; without it any two cameras, within max_travel_s"
     )
     max_travel_s: float = Field(900.0, gt=0, description="window for pairs when no topology is given")
+    learn_travel: bool = Field(
+        True, description="learn from each night how long the way between two cameras takes, and let it count"
+    )
     neighbours: int = Field(30, ge=1, description="candidates looked up per exemplar")
     min_similarity: float | None = Field(
         None, ge=-1, le=1, description="pairs below are never joined; without it, chosen from the night's own data"
@@ -424,6 +427,14 @@ def tracker_preset(name_or_path: str) -> TrackerConfig:
     A relative path is taken from the working directory. Raises ConfigError, one sentence.
     """
     return _read_preset(name_or_path, Path(), ())
+
+
+def embedder(raw: dict) -> EmbedderConfig:
+    """Check an embedder section that stands in no fleet.yaml. Raises ConfigError, one sentence."""
+    try:
+        return EmbedderConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"embedder: {_sentence(error, raw, EmbedderConfig)}") from None
 
 
 def digest(*sections: Any) -> str:
