@@ -66,12 +66,12 @@ def table(rows: pa.Table, form: str, out: Path | None) -> None:
         text = json.dumps(rows.to_pylist(), default=_plain) + "\n"
         sys.stdout.write(text) if out is None else out.write_text(text, encoding="utf-8")
     else:
-        grid = _grid(rows.column_names, (row.values() for row in rows.to_pylist()))
+        shown = grid(rows.column_names, (row.values() for row in rows.to_pylist()))
         if out is None:
-            console().print(grid)
+            console().print(shown)
         else:
             with out.open("w", encoding="utf-8") as file:
-                Console(file=file, width=WIDTH_WITHOUT_TERMINAL, highlight=False).print(grid)
+                Console(file=file, width=WIDTH_WITHOUT_TERMINAL, highlight=False).print(shown)
 
 
 def traffic(report: TrafficReport) -> None:
@@ -80,12 +80,12 @@ def traffic(report: TrafficReport) -> None:
     show.print("[bold]Counts by bin[/] (local time of the camera)")
     keys = ["camera_id", "line_id", "direction", "class", "bin_local", "count", "watched_share"]
     titles = ["camera", "line", "direction", "class", "bin start", "count", "watched"]
-    show.print(_grid(titles, ([row[key] for key in keys] for row in report.counts.to_pylist())))
+    show.print(grid(titles, ([row[key] for key in keys] for row in report.counts.to_pylist())))
     show.print("[bold]Totals[/]")
-    show.print(_grid(report.totals.column_names, (row.values() for row in report.totals.to_pylist())))
+    show.print(grid(report.totals.column_names, (row.values() for row in report.totals.to_pylist())))
     if report.dwell.num_rows:
         show.print("[bold]Dwell in zones[/]")
-        show.print(_grid(report.dwell.column_names, (row.values() for row in report.dwell.to_pylist())))
+        show.print(grid(report.dwell.column_names, (row.values() for row in report.dwell.to_pylist())))
 
 
 def run(summary: dict) -> None:
@@ -102,14 +102,14 @@ def run(summary: dict) -> None:
         "tracklets",
     ]
     rows = ([*(camera[key] for key in keys), camera["frames_per_s"]] for camera in summary["cameras"])
-    show.print(_grid(columns, rows))
+    show.print(grid(columns, rows))
     if summary["segments_done"] == 0 and not summary["failures"]:
-        show.print(f"nothing to do: all {summary['segments_skipped']} segments are in {_near(summary['lake'])} already")
+        show.print(f"nothing to do: all {summary['segments_skipped']} segments are in {near(summary['lake'])} already")
     else:
         seconds = ", ".join(f"{stage} {value:.1f}" for stage, value in summary["seconds"].items())
         show.print(
             f"{summary['frames']} frames in {summary['wall_s']:.1f} s with {summary['workers']} worker(s); "
-            f"seconds of work: {seconds}; {summary['identities']} identities made anew; lake: {_near(summary['lake'])}"
+            f"seconds of work: {seconds}; {summary['identities']} identities made anew; lake: {near(summary['lake'])}"
         )
     if summary["thumbnails"] or summary["thumbnails_missing"]:
         lost = summary["thumbnails_missing"]
@@ -130,13 +130,13 @@ def retrack(summary: dict) -> None:
     show = console()
     rows = [[name, *summary[name].values()] for name in ("tracklets", "identities")]
     rows += [[f"crossings of {c['camera_id']}/{c['line_id']}", c["before"], c["after"]] for c in summary["crossings"]]
-    show.print(_grid(["in the lake", "before", "after"], rows))
+    show.print(grid(["in the lake", "before", "after"], rows))
     if summary["units"] == 0:
         show.print(f"nothing to do: all {summary['unchanged']} segments were tracked so already")
     else:
         show.print(
             f"{summary['units']} segments, {summary['frames']} frames and {summary['detections']} detections tracked "
-            f"anew in {summary['wall_s']:.1f} s; lake: {_near(summary['lake'])}",
+            f"anew in {summary['wall_s']:.1f} s; lake: {near(summary['lake'])}",
             soft_wrap=True,
         )
     if summary["left_as_they_are"]:
@@ -152,7 +152,7 @@ def dry_run(planned: dict) -> None:
     )
     if any(camera["to_picture"] for camera in planned["cameras"]):
         keys, titles = [*keys, "to_picture"], [*titles, "lacking thumbnails only"]
-    console().print(_grid(titles, ([c[k] for k in keys] for c in planned["cameras"])))
+    console().print(grid(titles, ([c[k] for k in keys] for c in planned["cameras"])))
     failures(planned["failures"])
 
 
@@ -179,7 +179,7 @@ def check(result: dict) -> None:
     ]
     show = console()
     rows = ([_instant(c[key]) if key.endswith("_us") else c[key] for key in keys] for c in result["cameras"])
-    show.print(_grid(columns, rows))
+    show.print(grid(columns, rows))
     for problem in result["problems"]:
         show.print(f"[yellow]problem[/]: {problem}", soft_wrap=True)
     for note in result["notes"]:
@@ -203,7 +203,7 @@ def status(rows: list[dict]) -> None:
     ]
     titles = ["camera", "from (UTC)", "to (UTC)", "h seen", "h done", "gaps", "gap h", "failures", "tracklets"]
     cells = ([*(row[key] for key in keys), row["frames_per_s"], row["speed"]] for row in rows)
-    console().print(_grid([*titles, "frames/s", "x real time"], cells))
+    console().print(grid([*titles, "frames/s", "x real time"], cells))
     for row in rows:
         if row["motion_unknown"]:
             console().print(
@@ -226,11 +226,11 @@ def search(result: dict) -> None:
     columns = ["similarity", "probability", "tracklet", "camera", "class", "from (local)", "identity"]
     keys = ["similarity", "probability", "tracklet_id", "camera_id", "class", "started_local", "identity_id"]
     show = console()
-    show.print(_grid(columns, ([hit[key] for key in keys] for hit in result["hits"])))
+    show.print(grid(columns, ([hit[key] for key in keys] for hit in result["hits"])))
     if not result["hits"]:
         show.print(f"nothing found among {result['searched']} tracklets")
     if "html" in result:
-        show.print(f"contact sheet: {_near(result['html'])}", soft_wrap=True)
+        show.print(f"contact sheet: {near(result['html'])}", soft_wrap=True)
 
 
 def erased(result: dict) -> None:
@@ -238,7 +238,7 @@ def erased(result: dict) -> None:
     show = console()
     titles = ["place", "to remove"] if result["dry_run"] else ["place", "removed", "found afterwards"]
     keys = ["place", "removed"] if result["dry_run"] else ["place", "removed", "found"]
-    show.print(_grid(titles, ([row[key] for key in keys] for row in result["places"])))
+    show.print(grid(titles, ([row[key] for key in keys] for row in result["places"])))
     nights = f"{result['tracklets']} tracklet(s), {len(result['nights'])} night(s)"
     if result["earlier"] == "begun":
         show.print("an earlier erasure of it was cut short; this one completes it")
@@ -253,125 +253,6 @@ def erased(result: dict) -> None:
         show.print("[red]something is left[/]; run it again, and report it if it stays", soft_wrap=True)
 
 
-def scores(result: dict) -> None:
-    """Print a dict of scores: numbers first, then tables for lists of rows and for nested dicts."""
-    show = console()
-    flat = {key: value for key, value in result.items() if not isinstance(value, (dict, list))}
-    if flat:
-        show.print(_grid(["score", "value"], flat.items()))
-    for key, value in result.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            show.print(_grid(list(value[0]), (row.values() for row in value), title=key))
-        elif isinstance(value, dict) and value:
-            nested = all(isinstance(inner, dict) for inner in value.values())
-            if nested:
-                names = list(next(iter(value.values())))
-                show.print(_grid([key, *names], ([name, *inner.values()] for name, inner in value.items())))
-            else:
-                show.print(_grid([key, "value"], value.items()))
-
-
-def tracker_scores(result: dict) -> None:
-    """Print the scores of trackers: by sequence, the peers' beside ours, then combined."""
-    show = console()
-    names = ["HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW", "Frag"]
-    trackers = {"nightfleet": result, **result["beside"]}
-    by_place = [(name, sequence, row) for name, of in trackers.items() for sequence, row in of["sequences"].items()]
-    by_place.sort(key=lambda one: one[1])  # stable: within a sequence in the order of the trackers
-    combined = [(name, "combined", of) for name, of in trackers.items() if of["sequences"]]
-    cells = ([place, name, *(row[key] for key in names)] for name, place, row in [*by_place, *combined])
-    show.print(_grid(["sequence", "tracker", *names], cells))
-    for sequence in result["not_scored"]:
-        show.print(f"not scored: {sequence} has no gt/gt.txt")
-
-
-def reid(result: dict) -> None:
-    """Print how well people are known again: what was asked, then a line a way of comparing."""
-    show = console()
-    show.print(
-        f"{result['embedder']}, 128 numbers"
-        + (f" by {_near(result['projection'])}" if result["projection"] else "")
-        + f": {result['protocol']}; {result['queries']} queries of {result['people']} people, {result['gallery']} "
-        f"pictures of {result['cameras']} cameras; the same person in the same camera is left out",
-        soft_wrap=True,
-    )
-    rows = [
-        [
-            "taken out" if row["camera_means_removed"] else "left in",
-            "k-reciprocal" if row["reranked"] else "cosine",
-            *(100 * row[key] for key in ("rank1", "rank5", "rank10", "mAP")),
-        ]
-        for row in result["scores"]
-    ]
-    show.print(_grid(["camera means", "ranked by", "rank-1 %", "rank-5 %", "rank-10 %", "mAP %"], rows))
-    if result["unanswerable"]:
-        show.print(f"not asked: {result['unanswerable']} crops that show nobody, or somebody no other camera saw")
-
-
-def fitted(result: dict) -> None:
-    """Print what was fitted, and where it is to be written down."""
-    written = _near(result["written"])
-    console().print(
-        f"wrote {written}, fitted to {result['pictures']} pictures for {result['embedder']}; to use it, set\n"
-        f"  models: {{embedder: {{use: '{result['embedder']}', projection: {written}}}}}",
-        soft_wrap=True,
-    )
-
-
-def score_scales(scale_of: dict[str, str]) -> None:
-    """Say on stderr, in one line, which sequences had confidences that are not scores of 0 to 1, if any had."""
-    read_as = {"percent": "divided by 100", "log odds": "taken as log odds", "none given": "not given and count as 1"}
-    told = [
-        f"{', '.join(name for name, of in scale_of.items() if of == scale)} ({how})"
-        for scale, how in read_as.items()
-        if scale in scale_of.values()
-    ]
-    if told:
-        complain(f"confidences that are not scores of 0 to 1: {'; '.join(told)}")
-
-
-def speeds(rows: list[dict]) -> None:
-    """Print milliseconds a frame, a row per tracker and a column per input, and what they do not show."""
-    from jobs.bench_tracker import footnote
-
-    inputs, trackers = (list(dict.fromkeys(row[key] for row in rows)) for key in ("input", "tracker"))
-    known = {(row["input"], row["tracker"]): f"{row['ms_per_frame']:.3g}" for row in rows}
-    lines = [[tracker, *(known[name, tracker] for name in inputs)] for tracker in trackers]
-    show = console()
-    show.print(_grid(["ms a frame", *inputs], lines))
-    show.print(footnote(inputs), soft_wrap=True)
-
-
-def identity_speeds(rows: list[dict]) -> None:
-    """Print what `bench identity` measured, a column per night, and what its figures count."""
-    names = {
-        "cameras": "cameras",
-        "people": "people",
-        "seconds": "seconds",
-        "faiss_seconds": "of these in FAISS",
-        "times_faiss": "seconds / FAISS seconds",
-        "all_pairs_seconds": "all-pairs k-NN alone, s (estimate)",
-        "peak_mib": "peak memory, MiB",
-        "vectors_mib": "vectors, MiB",
-        "times_vectors": "peak / vectors",
-        "f1": "pairwise F1",
-        "precision": "precision",
-        "recall": "recall",
-        "identities": "identities",
-        "pairs": "pairs compared",
-        "compared_share": "share of all pairs",
-    }
-    cells = ([title, *(f"{_cell(row[key])}" for row in rows)] for key, title in names.items())
-    show = console()
-    show.print(_grid(["tracklets", *(f"{row['tracklets']:,}" for row in rows)], cells))
-    show.print(f"search: {'; '.join(dict.fromkeys(row['search'] for row in rows))}; device: {rows[0]['device']}")
-    show.print(
-        "Memory is what the process grew by from before the night was made, vectors included. The estimate is FAISS's "
-        "speed in an exact search of this run, times all pairs of exemplars.",
-        soft_wrap=True,
-    )
-
-
 def demo(result: dict) -> None:
     """Print the demo's night: what was processed, counts beside the truth, scores."""
     show = console()
@@ -380,39 +261,40 @@ def demo(result: dict) -> None:
     show.print("\n[bold]Crossings by line, beside the truth[/]")
     columns = ["camera", "line", "direction", "class", "counted", "truth"]
     keys = ["camera_id", "line_id", "direction", "class", "measured", "truth"]
-    show.print(_grid(columns, ([row[key] for key in keys] for row in result["counts"]["per_cell"])))
+    show.print(grid(columns, ([row[key] for key in keys] for row in result["counts"]["per_cell"])))
     show.print("\n[bold]Scores against the exact truth[/]")
-    show.print(_grid(["score", "value"], result["scores"].items()))
+    show.print(grid(["score", "value"], result["scores"].items()))
     show.print(f"pictures: {', '.join(result['pictures'])}", soft_wrap=True)
-    show.print(f"lake: {_near(result['run']['lake'])}   truth: {result['truth']}", soft_wrap=True)
+    show.print(f"lake: {near(result['run']['lake'])}   truth: {result['truth']}", soft_wrap=True)
 
 
 def show_rows(columns: Iterable[str], rows: Iterable) -> None:
     """Print rows under their titles; numbers to the right."""
-    console().print(_grid(columns, rows))
+    console().print(grid(columns, rows))
 
 
-def _grid(columns: Iterable[str], rows: Iterable, title: str | None = None) -> Table:
+def grid(columns: Iterable[str], rows: Iterable, title: str | None = None) -> Table:
     """Lay rows out; numbers to the right."""
-    grid = Table(title=title, title_justify="left")
+    shown = Table(title=title, title_justify="left")
     cells = [list(row) for row in rows]
     for place, name in enumerate(columns):
         numeric = bool(cells) and all(
             isinstance(row[place], (int, float, Decimal, np.number, type(None))) for row in cells
         )
-        grid.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+        shown.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
     for row in cells:
-        grid.add_row(*(_cell(value) for value in row))
-    return grid
+        shown.add_row(*(cell(value) for value in row))
+    return shown
 
 
-def _near(location: str) -> str:
+def near(location: str) -> str:
     """Return a path as seen from here, if it lies below; anything else as it is."""
     path = Path(location)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else location
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """Return a value as it stands in a table."""
     if value is None:
         return "–"
     if isinstance(value, datetime):

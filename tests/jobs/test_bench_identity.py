@@ -30,9 +30,9 @@ def test_a_row_for_every_size_with_what_was_measured():
 
 def test_the_table_says_what_it_counts(capsys):
     row = bench_identity._measured(300, "cpu")
-    from jobs import printing
+    from jobs import printing, printing_scores
 
-    printing.emit([row], False, printing.identity_speeds)
+    printing.emit([row], False, printing_scores.identity_speeds)
     printed = capsys.readouterr().out
     assert "pairwise F1" in printed
     assert "vectors included" in printed

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline import config
+from pipeline import __version__, config
 from pipeline.lake import catalog
 from tests.conftest import json_of, nightfleet, write_fleet
 
@@ -29,7 +29,17 @@ COMMANDS = [
     ["evaluate", "counts"],
     ["evaluate", "reid"],
     ["fit", "projection"],
+    ["erase"],
+    ["identity", "merge"],
+    ["identity", "split"],
+    ["identity", "decisions"],
+    ["identity", "undo"],
+    ["explain", "identity"],
+    ["topology", "learn"],
     ["bench", "pipeline"],
+    ["bench", "tracker"],
+    ["bench", "identity"],
+    ["bench", "search"],
 ]
 
 
@@ -39,6 +49,11 @@ def test_help_ends_with_an_example_and_offers_json(command):
     assert done.returncode == 0
     assert f"nightfleet {' '.join(command)}" in done.stdout.split("Example:")[1]
     assert "--json" in done.stdout
+
+
+def test_the_version_is_told_without_a_command():
+    told = nightfleet("--version")
+    assert (told.returncode, told.stdout) == (0, f"nightfleet {__version__}\n")
 
 
 def test_init_writes_a_file_that_checks_and_is_never_overwritten(tmp_path):

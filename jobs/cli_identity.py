@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from jobs import printing, printing_identity
+from jobs.cli_options import Json, LakeUrl
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else there.")]
-LakeUrl = Annotated[str, typer.Argument(metavar="LAKE", help="Folder or URL of the lake.")]
 IdentityId = Annotated[str, typer.Argument(metavar="ID", help="Id of an identity.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; kept with the decision.")]
 Note = Annotated[str, typer.Option("--note", help="Why; kept with the decision.")]

@@ -1,0 +1,124 @@
+"""How scores and speeds are shown."""
+
+from __future__ import annotations
+
+from jobs.printing import cell, complain, console, grid, near
+
+
+def scores(result: dict) -> None:
+    """Print a dict of scores: numbers first, then tables for lists of rows and for nested dicts."""
+    show = console()
+    flat = {key: value for key, value in result.items() if not isinstance(value, (dict, list))}
+    if flat:
+        show.print(grid(["score", "value"], flat.items()))
+    for key, value in result.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            show.print(grid(list(value[0]), (row.values() for row in value), title=key))
+        elif isinstance(value, dict) and value:
+            nested = all(isinstance(inner, dict) for inner in value.values())
+            if nested:
+                names = list(next(iter(value.values())))
+                show.print(grid([key, *names], ([name, *inner.values()] for name, inner in value.items())))
+            else:
+                show.print(grid([key, "value"], value.items()))
+
+
+def tracker_scores(result: dict) -> None:
+    """Print the scores of trackers: by sequence, the peers' beside ours, then combined."""
+    show = console()
+    names = ["HOTA", "DetA", "AssA", "MOTA", "IDF1", "IDSW", "Frag"]
+    trackers = {"nightfleet": result, **result["beside"]}
+    by_place = [(name, sequence, row) for name, of in trackers.items() for sequence, row in of["sequences"].items()]
+    by_place.sort(key=lambda one: one[1])  # stable: within a sequence in the order of the trackers
+    combined = [(name, "combined", of) for name, of in trackers.items() if of["sequences"]]
+    cells = ([place, name, *(row[key] for key in names)] for name, place, row in [*by_place, *combined])
+    show.print(grid(["sequence", "tracker", *names], cells))
+    for sequence in result["not_scored"]:
+        show.print(f"not scored: {sequence} has no gt/gt.txt")
+
+
+def reid(result: dict) -> None:
+    """Print how well people are known again: what was asked, then a line a way of comparing."""
+    show = console()
+    show.print(
+        f"{result['embedder']}, 128 numbers"
+        + (f" by {near(result['projection'])}" if result["projection"] else "")
+        + f": {result['protocol']}; {result['queries']} queries of {result['people']} people, {result['gallery']} "
+        f"pictures of {result['cameras']} cameras; the same person in the same camera is left out",
+        soft_wrap=True,
+    )
+    rows = [
+        [
+            "taken out" if row["camera_means_removed"] else "left in",
+            "k-reciprocal" if row["reranked"] else "cosine",
+            *(100 * row[key] for key in ("rank1", "rank5", "rank10", "mAP")),
+        ]
+        for row in result["scores"]
+    ]
+    show.print(grid(["camera means", "ranked by", "rank-1 %", "rank-5 %", "rank-10 %", "mAP %"], rows))
+    if result["unanswerable"]:
+        show.print(f"not asked: {result['unanswerable']} crops that show nobody, or somebody no other camera saw")
+
+
+def fitted(result: dict) -> None:
+    """Print what was fitted, and where it is to be written down."""
+    written = near(result["written"])
+    console().print(
+        f"wrote {written}, fitted to {result['pictures']} pictures for {result['embedder']}; to use it, set\n"
+        f"  models: {{embedder: {{use: '{result['embedder']}', projection: {written}}}}}",
+        soft_wrap=True,
+    )
+
+
+def score_scales(scale_of: dict[str, str]) -> None:
+    """Say on stderr, in one line, which sequences had confidences that are not scores of 0 to 1, if any had."""
+    read_as = {"percent": "divided by 100", "log odds": "taken as log odds", "none given": "not given and count as 1"}
+    told = [
+        f"{', '.join(name for name, of in scale_of.items() if of == scale)} ({how})"
+        for scale, how in read_as.items()
+        if scale in scale_of.values()
+    ]
+    if told:
+        complain(f"confidences that are not scores of 0 to 1: {'; '.join(told)}")
+
+
+def speeds(rows: list[dict]) -> None:
+    """Print milliseconds a frame, a row per tracker and a column per input, and what they do not show."""
+    from jobs.bench_tracker import footnote
+
+    inputs, trackers = (list(dict.fromkeys(row[key] for row in rows)) for key in ("input", "tracker"))
+    known = {(row["input"], row["tracker"]): f"{row['ms_per_frame']:.3g}" for row in rows}
+    lines = [[tracker, *(known[name, tracker] for name in inputs)] for tracker in trackers]
+    show = console()
+    show.print(grid(["ms a frame", *inputs], lines))
+    show.print(footnote(inputs), soft_wrap=True)
+
+
+def identity_speeds(rows: list[dict]) -> None:
+    """Print what `bench identity` measured, a column per night, and what its figures count."""
+    names = {
+        "cameras": "cameras",
+        "people": "people",
+        "seconds": "seconds",
+        "faiss_seconds": "of these in FAISS",
+        "times_faiss": "seconds / FAISS seconds",
+        "all_pairs_seconds": "all-pairs k-NN alone, s (estimate)",
+        "peak_mib": "peak memory, MiB",
+        "vectors_mib": "vectors, MiB",
+        "times_vectors": "peak / vectors",
+        "f1": "pairwise F1",
+        "precision": "precision",
+        "recall": "recall",
+        "identities": "identities",
+        "pairs": "pairs compared",
+        "compared_share": "share of all pairs",
+    }
+    cells = ([title, *(f"{cell(row[key])}" for row in rows)] for key, title in names.items())
+    show = console()
+    show.print(grid(["tracklets", *(f"{row['tracklets']:,}" for row in rows)], cells))
+    show.print(f"search: {'; '.join(dict.fromkeys(row['search'] for row in rows))}; device: {rows[0]['device']}")
+    show.print(
+        "Memory is what the process grew by from before the night was made, vectors included. The estimate is FAISS's "
+        "speed in an exact search of this run, times all pairs of exemplars.",
+        soft_wrap=True,
+    )
