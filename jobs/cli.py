@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from jobs import printing
+from jobs import printing, printing_identity, printing_scores
 from jobs.cli_identity import explain_app, identity_app, topology_app
-from jobs.cli_options import FleetFile, Json, LakeUrl, example
+from jobs.cli_options import FleetFile, Json, LakeUrl, checked_date, example
 from jobs.cli_scores import bench_app, evaluate_app, fit_app
 from pipeline import __version__, config
 from pipeline.errors import NightfleetError, UserError
@@ -75,7 +75,7 @@ def demo(
     from jobs.demo import demo as job
 
     result = job(out, seed=seed, duration_s=duration_s, workers=workers, progress=printing.progress(quiet=as_json))
-    printing.emit(result, as_json, printing.demo)
+    printing.emit(result, as_json, printing_scores.demo)
 
 
 @app.command(epilog=example("nightfleet init my-fleet"))
@@ -100,7 +100,7 @@ def check(
     """Open every camera's footage, load every model, check clocks, lines and the lake; say what is wrong."""
     from jobs.check import check as job
 
-    result = job(config.load(fleet), cameras=_names(cameras))
+    result = job(config.load(fleet), cameras=_names(cameras, "--cameras"))
     printing.emit(result, as_json, printing.check)
     raise typer.Exit(USER_MISTAKE if result["problems"] else DONE)
 
@@ -137,7 +137,7 @@ def run(
         told = {name: True for name, wanted in asked.items() if wanted}
         execution = fleet_config.execution.model_copy(update=told)
         fleet_config = fleet_config.model_copy(update={"execution": execution})
-    selection = {"date": _date(date), "cameras": _names(cameras)}
+    selection = {"date": checked_date(date, "--date"), "cameras": _names(cameras, "--cameras")}
     if dry_run:
         planned = nightly.dry_run(fleet_config, **selection)
         printing.emit(planned.to_json(), as_json, printing.dry_run)
@@ -215,12 +215,13 @@ def search(
     asked = {"tracklet_id": tracklet, "identity_id": identity, "image": image}
     if sum(value is not None for value in asked.values()) != 1:
         raise UserError("give exactly one of --tracklet ID, --identity ID and --image FILE")
-    result = job(lake, **asked, class_name=class_name, cameras=_names(camera), first=first, last=last, top=top)
+    cameras = _names(camera, "--camera")
+    result = job(lake, **asked, class_name=class_name, cameras=cameras, first=first, last=last, top=top)
     if html is not None:
         from jobs.search_sheet import write_sheet
 
         result["html"] = str(write_sheet(lake, result, html))
-    printing.emit(result, as_json, printing.search)
+    printing.emit(result, as_json, printing_identity.searched)
 
 
 @app.command(epilog=example("nightfleet erase lake --identity id-4f2a9c1b77e0d365 --dry-run"))
@@ -240,17 +241,17 @@ def erase(
 
     seen = job.look(lake, identity=identity, tracklet=tracklet)
     if dry_run:
-        printing.emit(job.dry_run(seen).to_json(), as_json, printing.erased)
+        printing.emit(job.dry_run(seen).to_json(), as_json, printing_identity.erased)
         return
     if not yes and not (sys.stdin.isatty() and not as_json):
         raise UserError("erasing cannot be undone; look at it with --dry-run, then say --yes")
     if not yes:
-        printing.erased(job.dry_run(seen).to_json())
+        printing_identity.erased(job.dry_run(seen).to_json())
         if not typer.confirm("This cannot be undone. Erase it?"):
             return
     done = job.erase(seen)
-    printing.emit(done.to_json(), as_json, printing.erased)
-    raise typer.Exit(DONE if done.clean else CRASHED)
+    printing.emit(done.to_json(), as_json, printing_identity.erased)
+    raise typer.Exit(CRASHED if done.clean is False else DONE)
 
 
 @report_app.command("traffic", epilog=example("nightfleet report traffic lake --by 15min --format csv"))
@@ -267,7 +268,7 @@ def report_traffic(
     """Count by camera, line, direction, class and time bin; bins nobody crossed in are there with 0."""
     from jobs.report import traffic_report
 
-    report = traffic_report(lake, by=by, cameras=_names(cameras), first_date=first, last_date=last)
+    report = traffic_report(lake, by=by, cameras=_names(cameras, "--cameras"), first_date=first, last_date=last)
     if as_json:
         parts = {"counts": report.counts, "totals": report.totals, "dwell": report.dwell}
         printing.emit({name: rows.to_pylist() for name, rows in parts.items()}, as_json, print)
@@ -277,21 +278,14 @@ def report_traffic(
         printing.table(report.counts, format.value, out)
 
 
-def _names(text: str | None) -> list[str] | None:
-    """Split A,B."""
-    return [name.strip() for name in text.split(",") if name.strip()] if text else None
-
-
-def _date(text: str | None) -> str | None:
-    """Check a date."""
-    from datetime import date
-
+def _names(text: str | None, option: str) -> list[str] | None:
+    """Split A,B. Raises UserError where that names nothing: it is not meant to stand for everything."""
     if text is None:
         return None
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError:
-        raise UserError(f"--date: expected YYYY-MM-DD, got {text!r}") from None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UserError(f"{option}: expected names of cameras, such as A,B, got {text!r}; leave it out for all cameras")
+    return names
 
 
 def main() -> None:

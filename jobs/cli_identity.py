@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from jobs import printing, printing_identity
-from jobs.cli_options import Json, LakeUrl
+from jobs.cli_options import Json, LakeUrl, checked_date
 
 IdentityId = Annotated[str, typer.Argument(metavar="ID", help="Id of an identity.")]
 By = Annotated[str, typer.Option("--by", help="Who decides; kept with the decision.")]
@@ -34,7 +34,8 @@ def learn(
     """Propose identity.links from the identities found so far, for review: travel windows, overlaps, one-way roads."""
     from jobs.topology import learn_topology
 
-    printing.emit(learn_topology(lake, night=night, out=out), as_json, printing_identity.topology)
+    result = learn_topology(lake, night=checked_date(night, "--night"), out=out)
+    printing.emit(result, as_json, printing_identity.topology)
 
 
 @identity_app.command(

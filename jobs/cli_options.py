@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipeline.errors import UserError
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else there.")]
 FleetFile = Annotated[Path, typer.Argument(metavar="FLEET.YAML", help="The fleet's configuration.")]
 LakeUrl = Annotated[str, typer.Argument(metavar="LAKE", help="Folder or URL of the lake.")]
+
+
+def checked_date(text: str | None, option: str) -> str | None:
+    """Return a local date as YYYY-MM-DD. Raises UserError, naming the option, for anything else."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise UserError(f"{option}: expected YYYY-MM-DD, got {text!r}") from None
 
 
 def example(line: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -47,9 +48,9 @@ def facts_of(lake: Lake, tracklet_ids: Iterable[str]) -> dict[str, Fact]:
     return {row["tracklet_id"]: Fact(*row.values()) for row in rows}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Decided:
-    """Every decision, and the tracklets of theirs that there are."""
+    """Every decision, and the tracklets of theirs that there are. What follows from them is worked out once."""
 
     decisions: tuple[Decision, ...]
     facts: Mapping[str, Fact]
@@ -66,13 +67,31 @@ class Decided:
 
     def rows_of(self, local_date: str) -> tuple[Row, ...]:
         """Return the rows that concern a night: those with a tracklet of it, sorted."""
-        rows = {row for one in self.decisions for row in one.rows if self.holds(row)}
-        return tuple(sorted(row for row in rows if local_date in {self.facts[name].local_date for name in row[1:]}))
+        return self._rows_by_date.get(local_date, ())
+
+    @cached_property
+    def _rows_by_date(self) -> dict[str, tuple[Row, ...]]:
+        rows_of: dict[str, list[Row]] = {}
+        for row in sorted({row for one in self.decisions for row in one.rows if self.holds(row)}):
+            for local_date in {self.facts[name].local_date for name in row[1:]}:
+                rows_of.setdefault(local_date, []).append(row)
+        return {local_date: tuple(rows) for local_date, rows in rows_of.items()}
 
     def pairs(self, kind: str) -> tuple[tuple[str, str], ...]:
         """Return the pairs of tracklets that are there and of which this ("merge" or "split") was decided."""
-        rows = {row for one in self.decisions for row in one.rows if row[0] == kind and self.holds(row)}
-        return tuple(sorted((a, b) for _, a, b in rows))
+        return self._pairs_by_kind.get(kind, ())
+
+    @cached_property
+    def _pairs_by_kind(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        pairs: dict[str, set[tuple[str, str]]] = {}
+        for kind, a, b in (row for one in self.decisions for row in one.rows if self.holds(row)):
+            pairs.setdefault(kind, set()).add((a, b))
+        return {kind: tuple(sorted(both)) for kind, both in pairs.items()}
+
+    @cached_property
+    def sides(self) -> dict[str, set[str]]:
+        """For each tracklet that was merged with others all of them, itself included."""
+        return sides_of(self.pairs("merge"))
 
     def identities(self, lake: Lake) -> dict[str, str]:
         """Return the present identity of every tracklet of a decision, where it has one."""
@@ -82,9 +101,10 @@ class Decided:
             found |= {name: night[name] for name in self.facts.keys() & night.keys()}
         return found
 
+    @cached_property
     def apart(self) -> list[tuple[str, str]]:
-        """Return every pair (stays, leaves) that is apart: a decision about a tracklet holds for all merged with it."""
-        side_of = sides_of(self.pairs("merge"))
+        """Every pair (stays, leaves) that is apart: a decision about a tracklet holds for all merged with it."""
+        side_of = self.sides
         return sorted(
             {
                 (stay, leave)
@@ -100,7 +120,7 @@ class Decided:
         Of two that still bear one name, the one that was taken out loses it.
         """
         found = set()
-        for stay, leave in self.apart():
+        for stay, leave in self.apart:
             old, new = identity_of.get(stay), identity_of.get(leave)
             found |= {(leave, old)} if old is not None else set()
             found |= {(stay, new)} if new is not None and new != old else set()
@@ -122,16 +142,25 @@ class Decided:
         Where that brings together what another decision took apart, the tracklets taken out leave.
         """
         label_of = dict(zip(tracklet_id.tolist(), label.tolist()))
+        goes_by: dict[str, str] = {}
+
+        def present(name: str) -> str:
+            while name in goes_by:
+                name = goes_by[name]
+            return name
+
         for a, b in self.pairs("merge"):
-            if a in label_of and b in label_of and label_of[a] != label_of[b]:
-                keep, lose = label_of[a], label_of[b]
+            if a in label_of and b in label_of:
+                keep, lose = present(label_of[a]), present(label_of[b])
                 if lose in standing and keep not in standing:
                     keep, lose = lose, keep
-                label_of |= {name: keep for name, own in label_of.items() if own == lose}
-        side_of = sides_of(self.pairs("merge"))
-        for stay, leave in self.apart():
+                if keep != lose:
+                    goes_by[lose] = keep
+        if goes_by:
+            label_of = {name: present(own) for name, own in label_of.items()}
+        for stay, leave in self.apart:
             if stay in label_of and leave in label_of and label_of[stay] == label_of[leave]:
-                out = sorted(side_of.get(leave, {leave}) & label_of.keys())
+                out = sorted(name for name in self.sides.get(leave, {leave}) if name in label_of)
                 label_of |= dict.fromkeys(out, f"{OUT}{out[0]}")
         return text(label_of.values())
 
@@ -145,8 +174,10 @@ def sides_of(pairs: Iterable[tuple[str, str]]) -> dict[str, set[str]]:
     """Return for each tracklet all that were merged with it, itself included."""
     side_of: dict[str, set[str]] = {}
     for a, b in pairs:
-        both = side_of.get(a, {a}) | side_of.get(b, {b})
-        side_of.update(dict.fromkeys(both, both))
+        less, more = sorted((side_of.setdefault(a, {a}), side_of.setdefault(b, {b})), key=len)
+        if less is not more:
+            more |= less
+            side_of.update(dict.fromkeys(less, more))
     return side_of
 
 

@@ -62,13 +62,16 @@ class Erased:
     lake: str
 
     @property
-    def clean(self) -> bool:
-        """Whether nothing is left."""
-        return not any(row["found"] for row in self.places)
+    def clean(self) -> bool | None:
+        """Whether nothing is left; None where nothing was removed and searched for yet."""
+        return None if self.dry_run else not any(row["found"] for row in self.places)
 
     def to_json(self) -> dict:
         """Return it as plain JSON values."""
-        return {**asdict(self), "clean": self.clean}
+        places = self.places
+        if self.dry_run:
+            places = [{"place": row["place"], "to_remove": row["removed"]} for row in places]
+        return {**asdict(self), "places": places, "clean": self.clean}
 
 
 def look(lake_url: str, *, identity: str | None = None, tracklet: str | None = None) -> Look:
@@ -81,7 +84,8 @@ def look(lake_url: str, *, identity: str | None = None, tracklet: str | None = N
     lake = Lake.open(lake_url)
     of, kind = (identity, "identity") if tracklet is None else (tracklet, "tracklet")
     erasure_id = erasures.name_digest(of)
-    earlier = erasures.find(lake, erasure_id)
+    earlier = erasures.find(lake, erasure_id) or erasures.naming(lake, erasure_id)
+    erasure_id = earlier.erasure_id if earlier else erasure_id
     names = _tracklets_of(of, kind, lake_url)
     if not names and earlier is None:
         raise UserError(_unknown(of, kind, lake_url))
@@ -112,10 +116,12 @@ def erase(seen: Look) -> Erased:
     lake, erasure = seen.lake, seen.erasure
     lake.clean()
     erasures.write(lake, erasure)
+    erasures.outdate(lake, erasure)
     _forget_indexes(lake, erasure)
     erasing.remove(lake, erasure, seen.found)
     forgetting.clean_states(lake)
-    _forget_indexes(lake, erasure)  # a search in between has made one of what was still there
+    erasures.outdate(lake, erasure)  # a search in between has made an index of what was still there
+    _forget_indexes(lake, erasure)
     left = proving.found(lake, proving.Search(erasure, seen.found.vectors, seen.found.boxes))
     if not left.total():
         erasures.write(lake, erasure.done())

@@ -93,15 +93,17 @@ def evaluate_reid(
 def fit_projection(embedder: EmbedderConfig, *, data: Path, out: Path, device: str = "auto") -> dict[str, Any]:
     """Fit the projection of an embedder's network to the pictures of a folder, and write it as .npz.
 
-    Returned: written, embedder, pictures. Raises UserError where the folder is not there or holds too few.
+    Returned: written, embedder, pictures. Raises UserError where the folder is not there or holds too few, or
+    `out` cannot be written.
     """
     from pipeline.perception.perception import Perception
-    from pipeline.perception.projection import save
+    from pipeline.perception.projection import require_place, save
 
     if not Path(data).is_dir():
         raise UserError(f"{data}: no such folder; expected pictures of single people or vehicles")
     if out.suffix != ".npz" or not out.parent.is_dir():
         raise UserError(f"{out}: expected a file ending in .npz in a folder that is there")
+    require_place(out)
     paths = sorted(path for path in Path(data).rglob("*") if path.suffix.lower() in market.PICTURES)
     bare = embedder.model_copy(update={"projection": None})
     perception = Perception(bare, device=device, threads=os.cpu_count() or 1)

@@ -12,7 +12,8 @@ from jobs.returners import Tints
 from jobs.sightings import Sighting, instant, sightings
 from pipeline.config import IdentityConfig
 from pipeline.identity.calibration import Calibration
-from pipeline.identity.evidence import ExemplarSets, similarity, without_bias
+from pipeline.identity.comparing import similarity
+from pipeline.identity.evidence import ExemplarSets, without_bias
 from pipeline.identity.linking import exemplar_sets
 from pipeline.identity.neighbours import nearest
 from pipeline.identity.topology import Relation, Sightings, Topology
@@ -33,7 +34,7 @@ LOOKED_UP = 50
 RULES = {
     "look": "they look alike",
     "look and time": "they look alike, and the time between is what the way takes",
-    "look and ground": "they look alike, and where they walked fits",
+    "look and ground": "where and when they were fits, and looks do not speak against it",
     "returned": "somebody known came back: they look alike, after longer than a travel window",
     "person": "somebody merged them by hand",
 }
@@ -128,7 +129,7 @@ class _Night:
 def _nearest(lake: Lake, seen: Sequence[Sighting], decided: Decided, config: IdentityConfig) -> list[dict]:
     """Return the NEAREST tracklets of other identities in the identity's latest nights, the most alike first."""
     own, group = {one.tracklet_id for one in seen}, _group(seen[0].class_name)
-    apart = {(name, other) for pair in decided.apart() for name, other in (pair, pair[::-1])}
+    apart = {(name, other) for pair in decided.apart for name, other in (pair, pair[::-1])}
     rows: list[dict] = []
     for local_date in sorted({one.local_date for one in seen})[-NIGHTS:]:
         night = _Night.read(lake, local_date, group)
@@ -164,7 +165,7 @@ def _others(night: _Night, own: set[str], apart: set[tuple[str, str]], config: I
     probability = night.calibration.probability(found)
     rows = []
     for (a, b), value, told, chance in zip(chosen.tolist(), found, relation, probability, strict=True):
-        first, then = (a, b) if tracklets.started_at_us[a] <= tracklets.started_at_us[b] else (b, a)
+        first, then = _way(topology, spots, a, b)
         travel_s = int(tracklets.started_at_us[then] - tracklets.ended_at_us[first]) / 1e6
         short = min(int(tracklets.n_observations[row]) for row in (a, b))
         if (tracklets.tracklet_id[a], tracklets.tracklet_id[b]) in apart:
@@ -188,29 +189,42 @@ def _others(night: _Night, own: set[str], apart: set[tuple[str, str]], config: I
     return rows
 
 
+def _way(topology: Topology, spots: Sightings, a: int, b: int) -> tuple[int, int]:
+    """Return two tracklets in the order in which the travel time counts: by the clock, but along a one-way link."""
+    there, back = (bool(topology.one_way[spots.camera[i], spots.camera[j]]) for i, j in ((a, b), (b, a)))
+    if there or back:
+        return (a, b) if there else (b, a)
+    return (a, b) if spots.started_at_us[a] <= spots.started_at_us[b] else (b, a)
+
+
 def _reason(
     topology: Topology, spots: Sightings, first: int, then: int, relation: int, probability: float, travel_s: float
 ) -> str:
-    """Say why two tracklets, `first` of which began first, were not joined."""
+    """Say why two tracklets, `first` of which comes first on the way (see `_way`), were not joined."""
     way = (spots.camera[first], spots.camera[then])
     names = tuple(topology.cameras[place] for place in way)
-    if travel_s <= 0 and way[0] == way[1]:
+    at_once = travel_s <= 0 and spots.started_at_us[first] <= spots.ended_at_us[then]
+    if at_once and way[0] == way[1]:
         return f"both were in camera {names[0]} at once"
-    if travel_s <= 0 and not topology.overlapping[way]:
+    if at_once and not topology.overlapping[way]:
         return f"seen at once in {names[0]} and {names[1]}, whose views do not overlap"
     if relation == Relation.NEVER:
         least_s, most_s = (times[way] / 1e6 for times in (topology.min_travel_us, topology.max_travel_us))
+        only = ", the only way that the link goes" if topology.one_way[way] else ""
         return (
-            f"outside the travel window: {travel_s:.0f} s from {names[0]} to {names[1]}, expected {least_s:.0f} to "
-            f"{most_s:.0f}"
+            f"outside the travel window: {travel_s:.0f} s from {names[0]} to {names[1]}{only}, expected {least_s:.0f} "
+            f"to {most_s:.0f}"
         )
     if way[0] == way[1]:
-        return f"both in camera {names[0]}: joined only by way of another camera"
+        return (
+            f"both in camera {names[0]} at different times: one identity only where both belong to a tracklet of "
+            "another camera and look it"
+        )
     if relation == Relation.UNTOLD:
         return f"no travel window leads from {names[0]} to {names[1]}"
     if probability < 0.5:
-        return f"too unlike: a probability of {probability:.2f}"
-    return "likely as a pair, but not with all that is known of the two sides"
+        return f"looks alone do not say so: a probability of {probability:.2f}"
+    return "likely by looks alone, but not with all that is known of the two sides: places, times, rivals, the others"
 
 
 def _group(class_name: str) -> str:

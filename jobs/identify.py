@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jobs.at_once import kept_apart
 from jobs.decided import Decided, redecided, text
 from jobs.indexing import index
 from jobs.returners import returned
@@ -14,7 +15,7 @@ from jobs.tonight import Tonight
 from pipeline.config import FleetConfig, digest
 from pipeline.identity.ground import GroundTracks, Homography, on_ground
 from pipeline.identity.linked import Evidence, Linked
-from pipeline.identity.linking import link
+from pipeline.identity.linking import LINKING_VERSION, link
 from pipeline.identity.naming import inherited, new_names
 from pipeline.identity.paths import STEP_US
 from pipeline.identity.returns import Return
@@ -27,13 +28,17 @@ from pipeline.lake.writer import Lake
 _PLACES = """
 SELECT tracklet_id, camera_id, epoch_us(captured_at) AS at_us, x1, y1, x2, y2
 FROM observations
-WHERE list_contains($cameras, camera_id)
+WHERE date BETWEEN CAST($first_date AS DATE) AND CAST($last_date AS DATE)
+  AND list_contains($cameras, camera_id)
   AND tracklet_id IN (
       SELECT tracklet_id FROM tracklets WHERE date = CAST($local_date AS DATE) UNION ALL SELECT unnest($others)
   )
 QUALIFY row_number() OVER (PARTITION BY tracklet_id, epoch_us(captured_at) // $step_us ORDER BY captured_at) = 1
 ORDER BY tracklet_id, captured_at
 """
+
+
+_SIDES = ("tracklet_a", "tracklet_b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,7 @@ def _wanted(fleet: _Fleet) -> dict[str, MadeFrom]:
     for entry in fleet.entries:
         # Not the row counts: an erasure lowers them, and is no reason to link everybody else again.
         keys_by_date.setdefault(entry.local_date, []).append([entry.segment_id, entry.key, entry.state_in_digest])
-    settings = digest(fleet.config.identity, fleet.homographies)
+    settings = digest(fleet.config.identity, fleet.homographies, LINKING_VERSION)
     return {
         local_date: MadeFrom(settings, digest(sorted(keys)), fleet.decided.rows_of(local_date))
         for local_date, keys in sorted(keys_by_date.items())
@@ -136,11 +141,13 @@ def _linked_night(fleet: _Fleet, lake: Lake, local_date: str, target: MadeFrom, 
     label = linked.identities.identity_id.copy()  # `link` sorts by tracklet_id, and so is tonight
     own_id = tonight.tracklets.tracklet_id[tonight.own]
     label[tonight.own] = fleet.decided.joined(own_id, label[tonight.own], tonight.standing.keys())
-    name_of = {name: identity for name, identity in tonight.standing.items() if name in set(label[tonight.own])}
+    label = kept_apart(tonight, linked.identities.identity_id, label, linked.identities.confidence, fleet.decided.sides)
+    own_labels = set(label[tonight.own])
+    name_of = {name: identity for name, identity in tonight.standing.items() if name in own_labels}
     kept = _former_names(lake, tonight, label[tonight.own], name_of, others)
     if same_settings:  # whoever has a name of their own keeps it
         name_of |= kept
-    asked = set(label[tonight.own]) - name_of.keys()
+    asked = own_labels - name_of.keys()
     found = returned(
         lake, tonight, label, linked.groups, asked, set(name_of.values()), others, identity, device=fleet.device
     )
@@ -231,9 +238,10 @@ def _evidence(
     pairs = zip(evidence.tracklet_a.tolist(), evidence.tracklet_b.tolist())
     mine = np.array([(a in identity_of or b in identity_of) and both[a] == both[b] for a, b in pairs], bool)
     columns = {name: getattr(evidence, name)[mine].tolist() for name in Evidence.__slots__}
-    for name in columns:
-        columns[name] += tonight.carried[name]
-    for row in (*(_of_return(one) for one in sorted(found.values(), key=_by_identity)), *by_hand):
+    carried = [dict(zip(tonight.carried, row)) for row in zip(*tonight.carried.values())]
+    carried = [row for row in carried if row["identity_id"] in (identity_of.get(row[side]) for side in _SIDES)]
+    by_hand = [row for row in by_hand if len({both[row[side]] for side in _SIDES if row[side] in both}) == 1]
+    for row in (*carried, *(_of_return(back) for back in sorted(found.values(), key=_by_identity)), *by_hand):
         for name in columns:
             columns[name].append(row.get(name))
     sides = zip(columns["tracklet_a"], columns["tracklet_b"])
@@ -296,6 +304,8 @@ def _ground_tracks(lake: Lake, tonight: Tonight, homographies: Mapping[str, Homo
     params = {
         "cameras": sorted(homographies),
         "local_date": tonight.local_date,
+        "first_date": tonight.dates[0],
+        "last_date": tonight.dates[-1],
         "others": tonight.tracklets.tracklet_id[~tonight.own].tolist(),
         "step_us": STEP_US,
     }

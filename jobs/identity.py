@@ -6,7 +6,7 @@ import difflib
 import time
 from collections.abc import Iterable, Sequence
 
-from jobs.decided import Decided, Fact, sides_of
+from jobs.decided import Decided, Fact
 from jobs.identify import identify
 from jobs.sightings import Sighting, instant, sightings
 from pipeline.config import FleetConfig
@@ -209,7 +209,7 @@ def _refuse_at_once(kept: Sequence[Sighting], given_up: Sequence[Sighting]) -> N
 
 def _refuse_if_apart(lake: Lake, kept: Sequence[Sighting], given_up: Sequence[Sighting]) -> None:
     decided = Decided.of(lake)
-    side_of = sides_of(decided.pairs("merge"))
+    side_of = decided.sides
     left, right = ({one.tracklet_id for one in own} for own in (kept, given_up))
     for decision in decided.decisions:
         for a, b in decision.apart:

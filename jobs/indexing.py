@@ -15,7 +15,7 @@ from pipeline.config import FleetConfig, IdentityConfig, digest
 from pipeline.errors import LakeError, WeightsError
 from pipeline.identity.index import without_tint
 from pipeline.identity.saving import save
-from pipeline.lake import catalog, index_folders
+from pipeline.lake import catalog, erasures, index_folders
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.storage import LocalStorage
 from pipeline.lake.writer import Lake
@@ -119,7 +119,15 @@ def _found(lake: Lake, local_date: str) -> Night | None:
 
 
 def _run_id(lake: Lake, local_date: str) -> str:
-    """Return the run that a night's identities are of; a digest of its units where it has none yet."""
+    """Return the run that a night's identities are of; a digest of its units where it has none yet.
+
+    With each erasure that concerns the night it is another: no copy made before, on whatever machine, is used again.
+    """
+    erased = erasures.marks(lake, local_date)
+    return _identities_run_id(lake, local_date) + (f" less {digest(erased)}" if erased else "")
+
+
+def _identities_run_id(lake: Lake, local_date: str) -> str:
     path = f"identities/date={local_date}/identities.parquet"
     try:
         if isinstance(lake.storage, LocalStorage):

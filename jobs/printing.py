@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import math
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.errors import UserError
@@ -26,8 +29,11 @@ WIDTH_WITHOUT_TERMINAL = 120
 
 
 def console() -> Console:
-    """Return the console for results; outside a terminal its width is fixed, so that logs and READMEs look alike."""
-    return Console(highlight=False) if sys.stdout.isatty() else Console(width=WIDTH_WITHOUT_TERMINAL, highlight=False)
+    """Return the console for results; outside a terminal its width is fixed, so that logs and READMEs look alike.
+
+    It reads `[bold]` as markup: what a user wrote goes through `rich.markup.escape` first, in tables through `cell`.
+    """
+    return Console(width=None if sys.stdout.isatty() else WIDTH_WITHOUT_TERMINAL, highlight=False, emoji=False)
 
 
 def progress(*, quiet: bool = False) -> Progress:
@@ -45,33 +51,38 @@ def complain(sentence: str) -> None:
 
 
 def emit(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
-    """Print a result: as one JSON value, or the way `show` does."""
+    """Print a result: as one JSON value (what is not finite as null, bytes as base64), or the way `show` does."""
     if as_json:
-        print(json.dumps(result, default=_plain))
+        print(json_text(result))
     else:
         show(result)
 
 
 def table(rows: pa.Table, form: str, out: Path | None) -> None:
-    """Write an Arrow table as `table`, `csv`, `parquet` or `json`, to stdout or a file. Parquet needs `out`."""
+    """Write an Arrow table as `table`, `csv`, `parquet` or `json`, to stdout or a file. Parquet needs `out`.
+
+    Bytes are base64 in CSV and JSON, and lists and structs are JSON in CSV, which knows neither.
+    """
     from pipeline.reports.traffic import WRITERS, csv_text
 
     if form == "parquet" and out is None:
         raise UserError("--format parquet needs --out FILE: Parquet is not for a terminal")
+    if form == "csv":
+        rows = _flat(rows)
     if form in WRITERS and out is not None:
         WRITERS[form](rows, out)
     elif form == "csv":
         sys.stdout.write(csv_text(rows))
     elif form == "json":
-        text = json.dumps(rows.to_pylist(), default=_plain) + "\n"
+        text = json_text(rows.to_pylist()) + "\n"
         sys.stdout.write(text) if out is None else out.write_text(text, encoding="utf-8")
     else:
-        shown = grid(rows.column_names, (row.values() for row in rows.to_pylist()))
+        laid_out = grid(rows.column_names, (row.values() for row in rows.to_pylist()))
         if out is None:
-            console().print(shown)
+            console().print(laid_out)
         else:
             with out.open("w", encoding="utf-8") as file:
-                Console(file=file, width=WIDTH_WITHOUT_TERMINAL, highlight=False).print(shown)
+                Console(file=file, width=WIDTH_WITHOUT_TERMINAL, highlight=False, emoji=False).print(laid_out)
 
 
 def traffic(report: TrafficReport) -> None:
@@ -104,12 +115,12 @@ def run(summary: dict) -> None:
     rows = ([*(camera[key] for key in keys), camera["frames_per_s"]] for camera in summary["cameras"])
     show.print(grid(columns, rows))
     if summary["segments_done"] == 0 and not summary["failures"]:
-        show.print(f"nothing to do: all {summary['segments_skipped']} segments are in {near(summary['lake'])} already")
+        show.print(f"nothing to do: all {summary['segments_skipped']} segments are in {shown(summary['lake'])} already")
     else:
         seconds = ", ".join(f"{stage} {value:.1f}" for stage, value in summary["seconds"].items())
         show.print(
             f"{summary['frames']} frames in {summary['wall_s']:.1f} s with {summary['workers']} worker(s); "
-            f"seconds of work: {seconds}; {summary['identities']} identities made anew; lake: {near(summary['lake'])}"
+            f"seconds of work: {seconds}; {summary['identities']} identities made anew; lake: {shown(summary['lake'])}"
         )
     if summary["thumbnails"] or summary["thumbnails_missing"]:
         lost = summary["thumbnails_missing"]
@@ -136,7 +147,7 @@ def retrack(summary: dict) -> None:
     else:
         show.print(
             f"{summary['units']} segments, {summary['frames']} frames and {summary['detections']} detections tracked "
-            f"anew in {summary['wall_s']:.1f} s; lake: {near(summary['lake'])}",
+            f"anew in {summary['wall_s']:.1f} s; lake: {shown(summary['lake'])}",
             soft_wrap=True,
         )
     if summary["left_as_they_are"]:
@@ -160,7 +171,7 @@ def failures(rows: list[dict]) -> None:
     """Print what could not be processed, one line each."""
     show = console()
     for row in rows:
-        show.print(f"[yellow]not processed[/]: {row['reason']}", soft_wrap=True)
+        show.print(f"[yellow]not processed[/]: {escape(row['reason'])}", soft_wrap=True)
 
 
 def check(result: dict) -> None:
@@ -181,9 +192,9 @@ def check(result: dict) -> None:
     rows = ([_instant(c[key]) if key.endswith("_us") else c[key] for key in keys] for c in result["cameras"])
     show.print(grid(columns, rows))
     for problem in result["problems"]:
-        show.print(f"[yellow]problem[/]: {problem}", soft_wrap=True)
+        show.print(f"[yellow]problem[/]: {escape(problem)}", soft_wrap=True)
     for note in result["notes"]:
-        show.print(f"note: {note}", soft_wrap=True)
+        show.print(f"note: {escape(note)}", soft_wrap=True)
     if not result["problems"]:
         show.print("everything holds; `nightfleet run` may go")
 
@@ -207,65 +218,11 @@ def status(rows: list[dict]) -> None:
     for row in rows:
         if row["motion_unknown"]:
             console().print(
-                f"[yellow]motion unknown[/]: camera {row['camera_id']} was taken to stand still in "
+                f"[yellow]motion unknown[/]: camera {escape(row['camera_id'])} was taken to stand still in "
                 f"{row['motion_unknown']} of {row['frames']} frames, since how it moved could not be told",
                 soft_wrap=True,
             )
     failures([failure for row in rows for failure in row["failures"]])
-
-
-def search(result: dict) -> None:
-    """Print search hits, best first; what was made of a picture, and what the answer lacks, on stderr."""
-    picture = result["picture"]
-    if picture is not None:
-        of = f" of a {picture['class']} at {picture['box']}" if picture["box"] else ""
-        others = f"; {picture['others']} other objects in the picture" if picture["others"] else ""
-        complain(f"{result['query']}: took {picture['taken']}{of}{others}")
-    for note in result["notes"]:
-        complain(note)
-    columns = ["similarity", "probability", "tracklet", "camera", "class", "from (local)", "identity"]
-    keys = ["similarity", "probability", "tracklet_id", "camera_id", "class", "started_local", "identity_id"]
-    show = console()
-    show.print(grid(columns, ([hit[key] for key in keys] for hit in result["hits"])))
-    if not result["hits"]:
-        show.print(f"nothing found among {result['searched']} tracklets")
-    if "html" in result:
-        show.print(f"contact sheet: {near(result['html'])}", soft_wrap=True)
-
-
-def erased(result: dict) -> None:
-    """Print where somebody was in a lake, what was removed, and what was found when all of it was read again."""
-    show = console()
-    titles = ["place", "to remove"] if result["dry_run"] else ["place", "removed", "found afterwards"]
-    keys = ["place", "removed"] if result["dry_run"] else ["place", "removed", "found"]
-    show.print(grid(titles, ([row[key] for key in keys] for row in result["places"])))
-    nights = f"{result['tracklets']} tracklet(s), {len(result['nights'])} night(s)"
-    if result["earlier"] == "begun":
-        show.print("an earlier erasure of it was cut short; this one completes it")
-    elif result["earlier"] == "done":
-        show.print("it was erased before")
-    if result["dry_run"]:
-        show.print(f"{result['kind']} {result['of']}: {nights}; nothing was changed", soft_wrap=True)
-    elif result["clean"]:
-        what = f"{result['kind']} {result['of']}: {nights} erased"
-        show.print(f"{what}; the whole lake was read again, and nothing of it is left", soft_wrap=True)
-    else:
-        show.print("[red]something is left[/]; run it again, and report it if it stays", soft_wrap=True)
-
-
-def demo(result: dict) -> None:
-    """Print the demo's night: what was processed, counts beside the truth, scores."""
-    show = console()
-    show.print("[bold]What was processed[/]")
-    run(result["run"])
-    show.print("\n[bold]Crossings by line, beside the truth[/]")
-    columns = ["camera", "line", "direction", "class", "counted", "truth"]
-    keys = ["camera_id", "line_id", "direction", "class", "measured", "truth"]
-    show.print(grid(columns, ([row[key] for key in keys] for row in result["counts"]["per_cell"])))
-    show.print("\n[bold]Scores against the exact truth[/]")
-    show.print(grid(["score", "value"], result["scores"].items()))
-    show.print(f"pictures: {', '.join(result['pictures'])}", soft_wrap=True)
-    show.print(f"lake: {near(result['run']['lake'])}   truth: {result['truth']}", soft_wrap=True)
 
 
 def show_rows(columns: Iterable[str], rows: Iterable) -> None:
@@ -275,16 +232,16 @@ def show_rows(columns: Iterable[str], rows: Iterable) -> None:
 
 def grid(columns: Iterable[str], rows: Iterable, title: str | None = None) -> Table:
     """Lay rows out; numbers to the right."""
-    shown = Table(title=title, title_justify="left")
+    laid_out = Table(title=None if title is None else escape(title), title_justify="left")
     cells = [list(row) for row in rows]
     for place, name in enumerate(columns):
         numeric = bool(cells) and all(
             isinstance(row[place], (int, float, Decimal, np.number, type(None))) for row in cells
         )
-        shown.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+        laid_out.add_column(escape(str(name)), justify="right" if numeric else "left", overflow="fold")
     for row in cells:
-        shown.add_row(*(cell(value) for value in row))
-    return shown
+        laid_out.add_row(*(cell(value) for value in row))
+    return laid_out
 
 
 def near(location: str) -> str:
@@ -293,15 +250,56 @@ def near(location: str) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else location
 
 
+def shown(location: str) -> str:
+    """Return a path as `near` does, for the console: brackets in it are no markup."""
+    return escape(near(location))
+
+
 def cell(value: Any) -> str:
-    """Return a value as it stands in a table."""
+    """Return a value as it stands in a table of `console`: brackets in it are no markup."""
     if value is None:
         return "–"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, (float, np.floating)):
         return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-    return str(value)
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    return escape(str(value))
+
+
+def json_text(value: Any) -> str:
+    """Return a value as JSON that every reader takes: what is not finite is null, bytes are base64."""
+    try:
+        return json.dumps(value, default=_plain, allow_nan=False)
+    except ValueError:  # something is not finite; to look for it each time would make large answers slow
+        return json.dumps(_finite(value), default=_plain, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    """Return a value with null for every number that is not finite."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+def _flat(rows: pa.Table) -> pa.Table:
+    """Return a table with text for what CSV has no form for: base64 for bytes, JSON for lists and structs."""
+    import pyarrow as pa
+
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_nested(field.type):
+            texts = (None if value is None else json_text(value) for value in rows[place].to_pylist())
+        elif pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
+            texts = (None if value is None else _plain(value) for value in rows[place].to_pylist())
+        else:
+            continue
+        rows = rows.set_column(place, field.name, pa.array(list(texts), pa.string()))
+    return rows
 
 
 def _instant(at_us: int | None) -> str:
@@ -318,4 +316,6 @@ def _plain(value: Any) -> Any:
         return int(value) if value == int(value) else float(value)
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
     return str(value)

@@ -1,8 +1,10 @@
-"""How scores and speeds are shown."""
+"""How scores and speeds are shown, and the demo, which scores itself."""
 
 from __future__ import annotations
 
-from jobs.printing import cell, complain, console, grid, near
+from rich.markup import escape
+
+from jobs.printing import cell, complain, console, grid, run, shown
 
 
 def scores(result: dict) -> None:
@@ -34,15 +36,15 @@ def tracker_scores(result: dict) -> None:
     cells = ([place, name, *(row[key] for key in names)] for name, place, row in [*by_place, *combined])
     show.print(grid(["sequence", "tracker", *names], cells))
     for sequence in result["not_scored"]:
-        show.print(f"not scored: {sequence} has no gt/gt.txt")
+        show.print(f"not scored: {escape(sequence)} has no gt/gt.txt")
 
 
 def reid(result: dict) -> None:
     """Print how well people are known again: what was asked, then a line a way of comparing."""
     show = console()
     show.print(
-        f"{result['embedder']}, 128 numbers"
-        + (f" by {near(result['projection'])}" if result["projection"] else "")
+        f"{escape(result['embedder'])}, 128 numbers"
+        + (f" by {shown(result['projection'])}" if result["projection"] else "")
         + f": {result['protocol']}; {result['queries']} queries of {result['people']} people, {result['gallery']} "
         f"pictures of {result['cameras']} cameras; the same person in the same camera is left out",
         soft_wrap=True,
@@ -62,12 +64,27 @@ def reid(result: dict) -> None:
 
 def fitted(result: dict) -> None:
     """Print what was fitted, and where it is to be written down."""
-    written = near(result["written"])
+    written, use = shown(result["written"]), escape(result["embedder"])
     console().print(
-        f"wrote {written}, fitted to {result['pictures']} pictures for {result['embedder']}; to use it, set\n"
-        f"  models: {{embedder: {{use: '{result['embedder']}', projection: {written}}}}}",
+        f"wrote {written}, fitted to {result['pictures']} pictures for {use}; to use it, set\n"
+        f"  models: {{embedder: {{use: '{use}', projection: {written}}}}}",
         soft_wrap=True,
     )
+
+
+def demo(result: dict) -> None:
+    """Print the demo's night: what was processed, counts beside the truth, scores."""
+    show = console()
+    show.print("[bold]What was processed[/]")
+    run(result["run"])
+    show.print("\n[bold]Crossings by line, beside the truth[/]")
+    columns = ["camera", "line", "direction", "class", "counted", "truth"]
+    keys = ["camera_id", "line_id", "direction", "class", "measured", "truth"]
+    show.print(grid(columns, ([row[key] for key in keys] for row in result["counts"]["per_cell"])))
+    show.print("\n[bold]Scores against the exact truth[/]")
+    show.print(grid(["score", "value"], result["scores"].items()))
+    show.print(f"pictures: {escape(', '.join(result['pictures']))}", soft_wrap=True)
+    show.print(f"lake: {shown(result['run']['lake'])}   truth: {escape(str(result['truth']))}", soft_wrap=True)
 
 
 def score_scales(scale_of: dict[str, str]) -> None:
@@ -91,7 +108,7 @@ def speeds(rows: list[dict]) -> None:
     lines = [[tracker, *(known[name, tracker] for name in inputs)] for tracker in trackers]
     show = console()
     show.print(grid(["ms a frame", *inputs], lines))
-    show.print(footnote(inputs), soft_wrap=True)
+    show.print(footnote(inputs), soft_wrap=True, markup=False)
 
 
 def identity_speeds(rows: list[dict]) -> None:
@@ -113,7 +130,7 @@ def identity_speeds(rows: list[dict]) -> None:
         "pairs": "pairs compared",
         "compared_share": "share of all pairs",
     }
-    cells = ([title, *(f"{cell(row[key])}" for row in rows)] for key, title in names.items())
+    cells = ([title, *(cell(row[key]) for row in rows)] for key, title in names.items())
     show = console()
     show.print(grid(["tracklets", *(f"{row['tracklets']:,}" for row in rows)], cells))
     show.print(f"search: {'; '.join(dict.fromkeys(row['search'] for row in rows))}; device: {rows[0]['device']}")

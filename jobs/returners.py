@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import date
 
 import numpy as np
 
-from jobs.tonight import Tonight, reach_us
+from jobs.tonight import Tonight, nights_near, reach_us
 from pipeline.config import IdentityConfig
 from pipeline.identity.evidence import without_bias
 from pipeline.identity.linked import GroupLooks
@@ -38,7 +37,7 @@ def returned(
     label (N,), cluster of each of tonight's tracklets; groups, what was learned of looks. Whoever is `taken` was seen
     tonight already. The nights are read one by one: only one is held beside tonight's.
     """
-    near = _nights_near(tonight.local_date, others, config.memory_days)
+    near = nights_near(tonight.local_date, others, config.memory_days)
     if not near or not asked_for:
         return {}
     asked = _asked(tonight, label, groups, asked_for, config)
@@ -58,6 +57,8 @@ def returned(
                 reach_us=reach_us(config),
                 neighbours=config.neighbours,
                 device=device,
+                exact_vectors=config.exact_vectors,
+                recall=config.recall,
                 barred=barred,
             )
     ruled_out = _met(tonight, label, reach_us(config))
@@ -66,13 +67,6 @@ def returned(
         likely = [one for one in returns if not ruled_out(one)]
         settled |= settle(likely, max(len(asked[name]), len(known_ids[name])))
     return settled
-
-
-def _nights_near(local_date: str, others: Sequence[str], memory_days: int) -> list[str]:
-    """Return the other nights within the memory, the nearest first."""
-    tonight = date.fromisoformat(local_date)
-    apart = {day: abs((date.fromisoformat(day) - tonight).days) for day in others}
-    return sorted((day for day in others if apart[day] <= memory_days), key=lambda day: (apart[day], day))
 
 
 def _asked(

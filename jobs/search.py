@@ -30,6 +30,7 @@ JOIN (SELECT unnest($cameras) AS camera_id, unnest($from_us) AS from_us, unnest(
 WHERE epoch_us(ended_at) >= from_us AND epoch_us(started_at) < to_us AND list_contains($classes, class)
 ORDER BY row
 """
+_IDENTITIES = "SELECT DISTINCT identity_id FROM facts WHERE list_contains($rows, row) AND identity_id IS NOT NULL"
 _FACTS = """
 SELECT * EXCLUDE (started_at, ended_at), epoch_us(started_at) AS started_us, epoch_us(ended_at) AS ended_us
 FROM facts WHERE list_contains($rows, row)
@@ -94,13 +95,15 @@ def search(
     return {
         "query": query.label,
         "query_tracklets": sorted(query.tracklets),
+        "query_identities": _identities(query, opened) if identity_id is None else [identity_id],
+        "dates": _dates(nights),
         "picture": query.picture,
         "filters": filters.to_json(),
         "hits": _rows(found, zones, top),
         "searched": sum(answer.n_selected for answer in found),
         "recall": min((answer.hits.recall for answer in found), default=1.0),
         "settled": all(answer.hits.settled for answer in found),
-        "notes": _notes(found),
+        "notes": [*_of_what(query, filters), *_notes(found)],
     }
 
 
@@ -120,7 +123,7 @@ def _ask(
         if not selected.any():
             return None
     _check_alike(query, night, lake_url)
-    own = [row for name in query.tracklets if (row := partition.row_of(name)) is not None]
+    own = _own(query, partition)
     hits = ranked(query.vectors[partition.about["group"]], partition, top + len(own), selected=selected)
     others = np.flatnonzero(~np.isin(hits.row, own))[:top]
     n_selected = len(partition) if selected is None else int(np.count_nonzero(selected))
@@ -128,6 +131,37 @@ def _ask(
     return Found(
         night, partition, Hits(hits.row[others], hits.similarity[others], hits.settled, hits.recall), n_selected - n_own
     )
+
+
+def _own(query: Query, partition: Partition) -> list[int]:
+    """Return the rows of a partition that are the query itself."""
+    return [row for name in query.tracklets if (row := partition.row_of(name)) is not None]
+
+
+def _identities(query: Query, opened: Sequence[tuple[Night, Partition]]) -> list[str]:
+    """Return the identities that the query's own tracklets are in."""
+    own = [(partition, rows) for _, partition in opened if (rows := _own(query, partition))]
+    names: set[str] = set()
+    for partition, rows in own:
+        files = {"facts": [str(partition.folder / FACTS)]}
+        names.update(catalog.query_files(files, _IDENTITIES, {"rows": rows})["identity_id"].to_pylist())
+    return sorted(names)
+
+
+def _dates(nights: Sequence[Night]) -> tuple[str, str]:
+    """Return the first and the last date that a lake has tracklets of."""
+    dates = [night.local_date for night in nights if night.groups]
+    return min(dates), max(dates)
+
+
+def _of_what(query: Query, filters: Filters) -> list[str]:
+    """Say where a picture is compared with everything, since nobody knows what it shows."""
+    if query.picture is None or query.picture["class"] is not None or filters.classes is not None:
+        return []
+    return [
+        "the lake's detector finds nothing in this picture, so the whole of it was taken and compared with tracklets "
+        "of every class; cut the person or vehicle out and give --class"
+    ]
 
 
 def _selected(partition: Partition, filters: Filters, zones: dict[str, str]) -> np.ndarray:

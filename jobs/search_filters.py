@@ -14,6 +14,9 @@ from pipeline.types import CLASS_GROUPS, COCO_CLASSES, class_group
 EVER_US = (-(2**62), 2**62)
 """Bounds of no time at all, in microseconds since 1970."""
 
+_EXTREME_ZONES = ("Etc/GMT-14", "Etc/GMT+12")
+"""Where a date begins first (14 hours before UTC) and last: what is empty in both is empty everywhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filters:
@@ -40,14 +43,14 @@ class Filters:
     def bounds_us(self, time_zone: str) -> tuple[int, int]:
         """Return the time searched, [from, to) in microseconds since 1970, of a camera whose clock is in a zone.
 
-        Of a local hour that comes twice, all is searched.
+        Of a local hour that comes twice all is searched, and one that the clock leaves out begins with the leap.
         """
         zone = ZoneInfo(time_zone)
-        earliest = EVER_US[0] if self.first is None else _instant_us(self.first, zone, fold=0)
+        earliest = EVER_US[0] if self.first is None else min(_instants_us(self.first, zone))
         last = self.last
         if last is not None and not isinstance(last, datetime):
-            last = last + timedelta(days=1)
-        return earliest, EVER_US[1] if last is None else _instant_us(last, zone, fold=1)
+            last = last + timedelta(days=1) if last < date.max else None
+        return earliest, EVER_US[1] if last is None else max(_instants_us(last, zone))
 
     @property
     def any(self) -> bool:
@@ -69,8 +72,8 @@ def parse(class_name: str | None, cameras: Sequence[str] | None, first: str | No
     """Return the filters as written. Raises UserError for an unknown class and for what is no instant."""
     earliest, latest = _when("--from", first), _when("--to", last)
     filters = Filters(_classes(class_name), tuple(cameras) if cameras else None, earliest, latest)
-    begin, end = filters.bounds_us("UTC")
-    if begin >= end:
+    bounds = [filters.bounds_us(name) for name in _EXTREME_ZONES]
+    if all(begin >= end for begin, end in bounds):  # with one offset given, it depends on the camera's zone
         raise UserError(f"--from {first} is not before --to {last}, so nothing lies between them; swap them")
     return filters
 
@@ -117,12 +120,15 @@ def _when(option: str, text: str | None) -> date | datetime | None:
         ) from None
 
 
-def _instant_us(when: date | datetime, zone: ZoneInfo, fold: int) -> int:
+def _instants_us(when: date | datetime, zone: ZoneInfo) -> tuple[int, int]:
+    """Return the instants that a moment may be: two of a local one that comes twice or is left out, else one twice."""
     if not isinstance(when, datetime):
         when = datetime.combine(when, time())
     if when.tzinfo is None:
-        when = when.replace(tzinfo=zone, fold=fold)
-    return (when - _EPOCH) // timedelta(microseconds=1)
+        before, after = when.replace(tzinfo=zone, fold=0), when.replace(tzinfo=zone, fold=1)
+    else:
+        before = after = when
+    return (before - _EPOCH) // timedelta(microseconds=1), (after - _EPOCH) // timedelta(microseconds=1)
 
 
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00+00:00")

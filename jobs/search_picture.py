@@ -67,7 +67,7 @@ def look_at(path: Path, models: ModelsConfig, classes: Sequence[str] | None) -> 
     best = int(np.argmax(area * found.score))
     name, score = COCO_CLASSES[found.class_id[best]], float(found.score[best])
     if area[best] >= CROP_SHARE * image.shape[0] * image.shape[1]:
-        reason = f"whole picture: a {name} fills {area[best] / (image.shape[0] * image.shape[1]):.0%} of it"
+        reason = f"the whole of it, since a {name} fills {area[best] / (image.shape[0] * image.shape[1]):.0%} of it"
         return _whole(image, perception, name, score, len(found) - 1, reason)
     xyxy = found.xyxy[best]
     left, top, right, bottom = (round(float(value)) for value in xyxy)
@@ -93,12 +93,12 @@ def _detections(image: np.ndarray, detector: DetectorConfig, perception: Percept
     """Return what the lake's detector finds in a picture, and what to say where that is nothing."""
     kind = detector.use.partition(":")[0]
     if kind in NEEDS_FOOTAGE:
-        return Detections.empty(), f"whole picture: the lake's detector, {kind}, needs footage"
+        return Detections.empty(), f"the whole of it, since the lake's detector ({kind}) needs footage"
     height_px, width_px = image.shape[:2]
     view = CameraView("", width_px, height_px, None, "", 1.0)
     batch = FrameBatch(image[None], np.zeros(1, np.int32), np.zeros(1, np.int64))
     found, _ = perception.session(detector, view, lambda n: np.repeat(image[None], n, axis=0)).perceive(batch)[0]
-    return found, "whole picture: the lake's detector finds nothing in it"
+    return found, "the whole of it, since the lake's detector finds nothing in it"
 
 
 def _of_classes(found: Detections, classes: Sequence[str] | None, reason: str) -> tuple[Detections, str]:
@@ -110,5 +110,5 @@ def _of_classes(found: Detections, classes: Sequence[str] | None, reason: str) -
     exactly = np.array([name in classes for name in names], bool)
     alike = np.array([class_group(COCO_CLASSES.index(name)) in groups for name in names], bool)
     kept = exactly if exactly.any() else alike
-    nothing = f"whole picture: the lake's detector finds no {' or '.join(classes)} in it"
+    nothing = f"the whole of it, since the lake's detector finds no {' or '.join(classes)} in it"
     return found.take(kept), reason if kept.any() else nothing

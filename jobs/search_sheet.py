@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -44,7 +45,8 @@ def write_sheet(lake_url: str, result: Mapping[str, Any], out: Path) -> Path:
         temporary.write_text(page, encoding="utf-8")
         os.replace(temporary, out)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where there is a file in place of its folder, this fails too
+            temporary.unlink()
         raise UserError(f"{out}: cannot be written: {error.strerror}; name another file for --html") from None
     return out
 

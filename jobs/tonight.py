@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
@@ -25,6 +26,8 @@ SETTLED = "="
 class Tonight:
     """N tracklets to be linked, sorted by id, of which those marked `own` (N,) are of the night itself.
 
+    dates       of all of these, the night's own among them
+    spots       where and when (N,) they were seen; topology, of those cameras
     fixed       what stands already: names of identities, each behind SETTLED, and what people took apart
     standing    the identity behind each of those names
     former      identity of own tracklets before this run
@@ -37,6 +40,9 @@ class Tonight:
     camera_id: np.ndarray
     exemplars: Exemplars
     own: np.ndarray
+    dates: tuple[str, ...]
+    spots: Sightings
+    topology: Topology
     fixed: Fixed
     standing: Mapping[str, str]
     former: Mapping[str, str]
@@ -62,7 +68,12 @@ class Tonight:
         way to another does not go on as that one.
         """
         own, own_camera, own_exemplars = lake.read_units([e for e in entries if e.local_date == local_date])
-        context, camera, exemplars = _context(lake, own, entries, others, config)
+        standing_dates = set(others)
+        beside = _beside(own, [e for e in entries if e.local_date in standing_dates], config)
+        context, camera, exemplars = _context(lake, own, beside, config)
+        beside_dates = {entry.local_date for entry in beside}
+        in_reach = {*beside_dates, *nights_near(local_date, others, config.memory_days)}
+        in_reach = [day for day in others if day in in_reach]  # merges by hand reach further: they are asked for apart
         now = decided.identities(lake) if decided.facts else {}
         former = identity_tables.identity_of(lake, local_date)
         barred = decided.barred(now)
@@ -71,24 +82,31 @@ class Tonight:
         dissolved = {former[b] for kind, a, b in taken_back if kind == "split" and b in former} - {
             former.get(a) for _, a, _ in taken_back
         }
-        ties, carried = _ties(lake, local_date, own, others, frozenset(barred), same_settings=same_settings)
+        ties, carried = _ties(lake, local_date, own, in_reach, frozenset(barred), same_settings=same_settings)
         names = set(own.tracklet_id)
         ties |= {name: identity for name, identity in decided.ties(others, now).items() if name in names}
         identity_of: dict[str, str] = {}
-        for day in others if len(context) else ():
+        for day in sorted(beside_dates) if len(context) else ():
             night = identity_tables.identity_of(lake, day)
             identity_of |= {name: night[name] for name in context.tracklet_id.tolist() if name in night}
         tracklets, camera_id = Tracklets.concatenate([own, context]), np.concatenate([own_camera, camera])
         order = np.argsort(tracklets.tracklet_id, kind="stable")
         tracklets, camera_id = tracklets.take(order), camera_id[order]
-        fixed, standing = _standing(tracklets, camera_id, ties | identity_of, config)
+        topology = Topology.from_config(tuple(sorted(set(camera_id.tolist()))), config)
+        place = {name: index for index, name in enumerate(topology.cameras)}
+        camera = np.array([place[name] for name in camera_id], np.int32)
+        spots = Sightings(camera, tracklets.started_at_us, tracklets.ended_at_us)
+        fixed, standing = _standing(tracklets.tracklet_id, spots, topology, ties | identity_of)
         return Tonight(
             local_date=local_date,
             tracklets=tracklets,
             camera_id=camera_id,
             exemplars=Exemplars.concatenate([own_exemplars, exemplars]),
             own=(np.arange(len(tracklets)) < len(own))[order],
-            fixed=Fixed(fixed, (), tuple(decided.apart())),
+            dates=tuple(sorted({local_date, *beside_dates})),
+            spots=spots,
+            topology=topology,
+            fixed=Fixed(fixed, (), tuple(decided.apart)),
             standing=standing,
             former={name: identity for name, identity in former.items() if identity not in dissolved},
             carried=carried,
@@ -97,18 +115,13 @@ class Tonight:
 
 
 def _standing(
-    tracklets: Tracklets, camera_id: np.ndarray, identity_of: Mapping[str, str], config: IdentityConfig
+    tracklet_id: np.ndarray, spots: Sightings, topology: Topology, identity_of: Mapping[str, str]
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return a name for the identity of tracklets whose identity stands, and the identity behind each name.
 
     One identity may stand for sightings that no travel window joins: somebody returned, or was merged by hand. What
     may join one of those need not fit the others, so they go by different names.
     """
-    topology = Topology.from_config(tuple(sorted(set(camera_id.tolist()))), config)
-    place = {name: index for index, name in enumerate(topology.cameras)}
-    spots = Sightings(
-        np.array([place[name] for name in camera_id], np.int32), tracklets.started_at_us, tracklets.ended_at_us
-    )
 
     def fits(row: int, part: list[int]) -> bool:
         relation = topology.relate(spots.take(np.full(len(part), row)), spots.take(np.array(part)))
@@ -116,7 +129,7 @@ def _standing(
 
     parts: dict[str, list[list[int]]] = {}
     names: dict[str, str] = {}
-    row_of = {name: row for row, name in enumerate(tracklets.tracklet_id.tolist()) if name in identity_of}
+    row_of = {name: row for row, name in enumerate(tracklet_id.tolist()) if name in identity_of}
     for name, row in sorted(row_of.items(), key=lambda one: (int(spots.started_at_us[one[1]]), one[0])):
         of_identity = parts.setdefault(identity_of[name], [])
         fitting = (number for number, part in enumerate(of_identity) if fits(row, part))
@@ -134,17 +147,36 @@ def reach_us(config: IdentityConfig) -> int:
     return max(0, round(longest_s * 1_000_000))
 
 
-def _context(
-    lake: Lake, own: Tracklets, entries: Sequence[LedgerEntry], others: Sequence[str], config: IdentityConfig
-) -> tuple[Tracklets, np.ndarray, Exemplars]:
-    """Return the tracklets of other nights that lie within a travel window of the own."""
+def nights_near(local_date: str, others: Sequence[str], memory_days: int) -> list[str]:
+    """Return the other nights within the memory, the nearest first."""
+    tonight = date.fromisoformat(local_date)
+    apart = {day: abs((date.fromisoformat(day) - tonight).days) for day in others}
+    return sorted((day for day in others if apart[day] <= memory_days), key=lambda day: (apart[day], day))
+
+
+def _span_us(own: Tracklets, config: IdentityConfig) -> tuple[int, int]:
+    """Return the first and the last instant within a travel window of any tracklet."""
+    reach = reach_us(config)
+    return int(own.started_at_us.min()) - reach, int(own.ended_at_us.max()) + reach
+
+
+def _beside(own: Tracklets, entries: Sequence[LedgerEntry], config: IdentityConfig) -> list[LedgerEntry]:
+    """Return the units of other nights that may lie within a travel window of the own tracklets."""
     if len(own) == 0:
-        return lake.read_units([])
-    first_us = int(own.started_at_us.min()) - reach_us(config)
-    last_us = int(own.ended_at_us.max()) + reach_us(config)
-    near = {entry.local_date for entry in entries if entry.local_date in others and _may_begin_by(entry, last_us)}
-    chosen = [entry for entry in entries if entry.local_date in near and _may_end_after(entry, first_us)]
-    tracklets, camera_id, exemplars = lake.read_units(chosen)
+        return []
+    first_us, last_us = _span_us(own, config)
+    seen = (entry for entry in entries if entry.tracklets or entry.started_at_us is not None)
+    return [entry for entry in seen if _may_begin_by(entry, last_us) and _may_end_after(entry, first_us)]
+
+
+def _context(
+    lake: Lake, own: Tracklets, beside: Sequence[LedgerEntry], config: IdentityConfig
+) -> tuple[Tracklets, np.ndarray, Exemplars]:
+    """Return the tracklets of the units `beside` that lie within a travel window of the own."""
+    tracklets, camera_id, exemplars = lake.read_units(beside)
+    if len(own) == 0:
+        return tracklets, camera_id, exemplars
+    first_us, last_us = _span_us(own, config)
     kept = (tracklets.ended_at_us >= first_us) & (tracklets.started_at_us <= last_us)
     kept &= ~np.isin(tracklets.tracklet_id.astype(str), own.tracklet_id.astype(str))
     tracklets, names = tracklets.take(kept), set(tracklets.tracklet_id[kept])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import UserError
-from pipeline.identity.learned import MIN_MATCHES, ProposedLink, propose_links
+from pipeline.identity.learned import MIN_MATCHES, ProposedLink, count_matches, propose_links
 from pipeline.lake import catalog
 
 MIN_CONFIDENCE = 0.9
@@ -31,7 +33,7 @@ def learn_topology(lake_url: str, *, night: str | None, out: Path | None) -> dic
     """Propose a link for every two cameras that share enough identities; write them as YAML to `out` where given.
 
     Every two sightings of one identity in two cameras of one night count, also with others in between. Returns
-    `{"links": [...], "matches", "yaml"}`. Raises UserError where no two cameras share enough.
+    `{"links": [...], "left_out": [...], "matches", "yaml"}`. Raises UserError where no two cameras share enough.
     """
     table = catalog.query(lake_url, _MATCHES, {"confidence": MIN_CONFIDENCE, "night": night})
     first, then = (np.array(table[name].to_pylist(), dtype=object) for name in ("first", "then"))
@@ -43,22 +45,30 @@ def learn_topology(lake_url: str, *, night: str | None, out: Path | None) -> dic
             f"{MIN_CONFIDENCE} or more){when}, there are {len(first)} in all; run more footage, or configure "
             "identity.links by hand"
         )
-    text = to_yaml(links)
+    cameras = sorted(catalog.query(lake_url, "SELECT camera_id FROM cameras")["camera_id"].to_pylist())
+    linked, counted = {frozenset(link.between) for link in links}, count_matches(first, then)
+    left_out = {pair: counted.get(pair, 0) for pair in combinations(cameras, 2) if frozenset(pair) not in linked}
+    text = to_yaml(links, left_out)
     if out is not None:
         try:
             out.write_text(text, encoding="utf-8")
         except OSError as error:
             raise UserError(f"{out}: cannot be written: {error.strerror or error}") from None
-    return {"links": [asdict(link) for link in links], "matches": len(first), "yaml": text}
+    rows = [{"between": list(pair), "matches": matches} for pair, matches in left_out.items()]
+    return {"links": [asdict(link) for link in links], "left_out": rows, "matches": len(first), "yaml": text}
 
 
-def to_yaml(links: list[ProposedLink]) -> str:
-    """Write links as the part of a fleet.yaml they would be."""
+def to_yaml(links: list[ProposedLink], left_out: dict[tuple[str, str], int]) -> str:
+    """Write links as the part of a fleet.yaml they would be; what they leave out stands in a comment."""
     lines = ["identity:", "  links:"]
     for link in links:
-        a, b = link.between
+        a, b = (json.dumps(name) for name in link.between)  # an id may read like a number or like "on"
         flags = "".join(f", {name}: true" for name in ("overlapping", "one_way") if getattr(link, name))
-        lines.append(f"    # {link.matches} matches, {link.forward} of them {a} to {b}; median {link.median_s:.1f} s")
+        there = " to ".join(link.between)
+        lines.append(f"    # {link.matches} matches, {link.forward} of them {there}; median {link.median_s:.1f} s")
         window = f"min_travel_s: {link.min_travel_s:g}, max_travel_s: {link.max_travel_s:g}"
         lines.append(f"    - {{between: [{a}, {b}], {window}{flags}}}")
+    if left_out:
+        names = ", ".join(f"{a} and {b} ({matches} matches)" for (a, b), matches in left_out.items())
+        lines.append(f"    # Left out, so that these are not compared any more: {names}")
     return "\n".join(lines) + "\n"

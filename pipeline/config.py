@@ -226,6 +226,10 @@ class LinkConfig(Section):
             raise ValueError(f"between: both ends are {self.between[0]!r}; name two cameras")
         if self.min_travel_s > self.max_travel_s:
             raise ValueError(f"min_travel_s {self.min_travel_s} is greater than max_travel_s {self.max_travel_s}")
+        if self.overlapping and self.one_way:
+            raise ValueError(
+                "overlapping and one_way contradict each other: who is seen by both at once goes neither way; keep one"
+            )
         if self.min_travel_s < 0 and not (self.overlapping or self.one_way):
             raise ValueError("min_travel_s below 0 needs overlapping: true or one_way: true")
         return self

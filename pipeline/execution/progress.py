@@ -8,6 +8,7 @@ import time
 from typing import Protocol, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
@@ -130,13 +131,14 @@ class TerminalProgress:
         """Move the bar; say so where a segment was quarantined."""
         self._footage.finish(entry.segment_id)
         if entry.status == "quarantined":
-            self._bar.console.print(f"[yellow]quarantined[/] {entry.segment_id}: {entry.reason}", highlight=False)
+            told = escape(f"{entry.segment_id}: {entry.reason}")
+            self._bar.console.print(f"[yellow]quarantined[/] {told}", highlight=False, emoji=False)
         self._show()
 
     def worker_died(self, worker: int, reason: str) -> None:
         """Say that a worker is replaced."""
         self._footage.die(worker)
-        self._bar.console.print(f"[yellow]worker {worker} died and is replaced[/]: {reason}", highlight=False)
+        self._bar.console.print(f"[yellow]worker {worker} died and is replaced[/]: {escape(reason)}", highlight=False)
 
     def frames_in_flight(self, frames: dict[int, int]) -> None:
         """Move the bar inside segments."""
@@ -153,7 +155,7 @@ class TerminalProgress:
 
     def _show(self, description: str | None = None) -> None:
         if self._task is not None:
-            extra = {} if description is None else {"description": description}
+            extra = {} if description is None else {"description": escape(description)}
             self._bar.update(self._task, completed=self._footage.now_s, **extra)
 
 
@@ -167,6 +169,7 @@ class JsonProgress:
         self._footage = _Footage()
         self._began = time.monotonic()
         self._said = self._began
+        self._taken: dict[str, float] = {}
 
     def begin(self, segments: list[Segment]) -> None:
         """Say how much there is."""
@@ -176,6 +179,7 @@ class JsonProgress:
     def unit_started(self, worker: int, segment: Segment) -> None:
         """Say which worker took which segment."""
         self._footage.start(worker, segment)
+        self._taken[segment.segment_id] = time.monotonic()
         self._say("segment_started", worker=worker, segment_id=segment.segment_id)
 
     def unit_skipped(self, entry: LedgerEntry) -> None:
@@ -183,11 +187,16 @@ class JsonProgress:
         self._footage.finish(entry.segment_id)
 
     def unit_finished(self, entry: LedgerEntry) -> None:
-        """Say how it ended, with the share done and the ETA."""
+        """Say how it ended, with the share done and the ETA.
+
+        `wall_s` is what this took: an entry of an earlier run, to which thumbnails were added, holds what that took.
+        """
         self._footage.finish(entry.segment_id)
+        taken = self._taken.pop(entry.segment_id, None)
+        wall_s = round(entry.wall_s if taken is None else time.monotonic() - taken, 2)
         reason = {"reason": entry.reason} if entry.reason else {}
         facts = {"segment_id": entry.segment_id, "status": entry.status, **reason}
-        self._say("segment_finished", **facts, frames=entry.frames, wall_s=round(entry.wall_s, 2), **self._share())
+        self._say("segment_finished", **facts, frames=entry.frames, wall_s=wall_s, **self._share())
 
     def worker_died(self, worker: int, reason: str) -> None:
         """Say that a worker is replaced."""

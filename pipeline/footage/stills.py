@@ -16,7 +16,12 @@ def read_still(path: Path) -> np.ndarray:
         content = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}; give a picture file") from None
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+    logging = cv2.utils.logging
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)  # of a damaged picture we say it ourselves
+    try:
+        image = cv2.imdecode(content, cv2.IMREAD_COLOR) if len(content) else None
+    finally:
+        logging.setLogLevel(level)
     if image is None:
         raise UserError(f"{path}: is not a picture that can be decoded; give a jpg or png")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

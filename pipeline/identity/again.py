@@ -14,6 +14,8 @@ from pipeline.identity.topology import Relation, Sightings
 MAX_PAIRS = 50_000
 """Pairs of one camera at different times from which is learned how often somebody is seen again."""
 
+SEED = 0
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Again:
@@ -57,19 +59,21 @@ class Again:
 
 
 def _later_pairs(sightings: Sightings) -> tuple[np.ndarray, np.ndarray]:
-    """Return pairs of tracklets of one camera without a common instant, close in time first, MAX_PAIRS at most."""
+    """Return pairs of tracklets of one camera without a common instant: all, or about MAX_PAIRS drawn evenly."""
     order = np.lexsort((sightings.ended_at_us, sightings.started_at_us, sightings.camera))
-    own = sightings.take(order)
-    found, n_found = [np.zeros((2, 0), np.int64)], 0
-    for lag in range(1, len(order)):
-        same = own.camera[lag:] == own.camera[:-lag]
-        if not same.any() or n_found >= MAX_PAIRS:
-            break
-        row = np.flatnonzero(same & (own.started_at_us[lag:] > own.ended_at_us[:-lag]))
-        found.append(np.stack([order[row], order[row + lag]]))
-        n_found += len(row)
-    i, j = np.concatenate(found, axis=1)
-    if len(i) > MAX_PAIRS:
-        chosen = np.linspace(0, len(i) - 1, MAX_PAIRS).round().astype(np.int64)
-        i, j = i[chosen], j[chosen]
-    return i, j
+    first, size = np.unique(sightings.camera[order], return_index=True, return_counts=True)[1:]
+    n_pairs = size * (size - 1) // 2
+    last = np.cumsum(n_pairs)
+    total = int(last[-1]) if len(last) else 0
+    drawn = np.arange(total)
+    if total > MAX_PAIRS:
+        drawn = np.unique(np.random.default_rng(SEED).integers(0, total, MAX_PAIRS))
+    camera = np.searchsorted(last, drawn, side="right")
+    nth = drawn - (last - n_pairs)[camera]  # of the pairs (0, 1), (0, 2), (1, 2), (0, 3), ... of that camera
+    high = ((1 + np.sqrt(1 + 8 * nth.astype(np.float64))) / 2).astype(np.int64)
+    high -= high * (high - 1) // 2 > nth
+    high += (high + 1) * high // 2 <= nth
+    low = nth - high * (high - 1) // 2
+    i, j = order[first[camera] + low], order[first[camera] + high]
+    apart = sightings.started_at_us[j] > sightings.ended_at_us[i]
+    return i[apart], j[apart]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -87,6 +87,14 @@ class Calibration:
         """Return the probability that pairs of these similarities (P,) are one identity, (P,) float64."""
         return 1.0 / (1.0 + np.exp(-self.log_odds(similarity, prior)))
 
+    def expecting(self, share: float) -> Calibration:
+        """Return the same for who knows nothing but the share of possible pairs that are one identity: with it as the
+        prior, and min_similarity where a pair is then as likely one as not, unless that was configured."""
+        prior = _logit(share)
+        if self.rule != "mixture":
+            return replace(self, prior=prior)
+        return replace(self, prior=prior, min_similarity=_even_odds(self.table, prior))
+
 
 def calibrate(
     candidates: np.ndarray,
@@ -123,8 +131,7 @@ def calibrate(
     match, share = _mixture(candidates.astype(np.float64), known, n_possible, same, stranger)
     if configured is not None:
         return Calibration(configured, *stranger, *match, share, "configured")
-    likely = np.flatnonzero(_table(*match, *stranger) + share >= 0)
-    floor = float(_GRID[likely[0]]) if len(likely) else np.inf
+    floor = _even_odds(_table(*match, *stranger), share)
     return Calibration(floor, *stranger, *match, share, "mixture")
 
 
@@ -197,6 +204,12 @@ def _mixture(
         if np.allclose(before, (share, match_mean, match_sd), rtol=TOLERANCE, atol=TOLERANCE):
             break
     return (match_mean, match_sd), _logit(share)
+
+
+def _even_odds(table: np.ndarray, prior: float) -> float:
+    """Return the least similarity from which on a pair is likelier one than not, infinite where there is none."""
+    likely = np.flatnonzero(table + prior >= 0)
+    return float(_GRID[likely[0]]) if len(likely) else np.inf
 
 
 def _table(match_mean: float, match_sd: float, stranger_mean: float, stranger_sd: float) -> np.ndarray:

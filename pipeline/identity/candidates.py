@@ -34,6 +34,9 @@ INDEXED_MORE = 4
 """Length of the list at which an index's recall is measured, in neighbours wanted: that many are asked for where a
 quarter of the references are possible."""
 
+MAX_LISTED = 2**22
+"""Entries of the lists looked at together: 48 MiB."""
+
 COUNTING_PROBES = 512
 """Tracklets whose possible partners are counted to estimate those of all: the count's error is a few per cent."""
 
@@ -232,12 +235,15 @@ class _Search:
         k = min(len(vector), int(MORE_THAN_EXPECTED * self.neighbours * len(vector) / n_allowed.mean()) + SPARE)
         asking = np.arange(len(query))
         while len(asking):
-            similarity, listed = find(query[asking], k)
             enough = np.zeros(len(asking), bool)
-            kernels.choose(
-                query[asking], probe_of[asking], vector, reference_of, allowed, n_allowed, similarity, listed,
-                self.neighbours, ROUNDING, k >= len(vector), found, enough,
-            )  # fmt: skip
+            at_once = max(1, MAX_LISTED // k)  # where many look the same, lists grow long
+            for start in range(0, len(asking), at_once):
+                some = asking[start : start + at_once]
+                similarity, listed = find(query[some], k)
+                kernels.choose(
+                    query[some], probe_of[some], vector, reference_of, allowed, n_allowed, similarity, listed,
+                    self.neighbours, ROUNDING, k >= len(vector), found, enough[start : start + at_once],
+                )  # fmt: skip
             asking = asking[~enough]
             k = min(len(vector), 4 * k)
         return found

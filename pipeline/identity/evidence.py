@@ -91,7 +91,8 @@ def without_bias(sets: ExemplarSets, camera: np.ndarray, tint: np.ndarray) -> Ex
         whole = sets.vector[part].astype(np.float64)
         vector = whole - tint[camera[owner[part]]]
         length = np.linalg.norm(vector, axis=1, keepdims=True)
-        result[part] = np.divide(vector, length, out=whole, where=length > LEAST_LEFT)
+        known = np.linalg.norm(whole, axis=1, keepdims=True) > LEAST_LEFT  # a look of zeros is unknown, and stays so
+        result[part] = np.divide(vector, length, out=whole, where=(length > LEAST_LEFT) & known)
     return ExemplarSets(result, sets.first)
 
 

@@ -136,7 +136,9 @@ def without_tint(vector: np.ndarray, tint: np.ndarray) -> np.ndarray:
     """
     rest = vector.astype(np.float64) - tint
     length = np.linalg.norm(rest, axis=-1, keepdims=True)
-    return np.divide(rest, length, out=vector.astype(np.float64), where=length > NOTHING_LEFT).astype(np.float32)
+    known = np.linalg.norm(vector.astype(np.float64), axis=-1, keepdims=True) > NOTHING_LEFT
+    where = (length > NOTHING_LEFT) & known
+    return np.divide(rest, length, out=vector.astype(np.float64), where=where).astype(np.float32)
 
 
 NOTHING_LEFT = 1e-6

@@ -43,6 +43,15 @@ class ProposedLink:
     p85_s: float
 
 
+def count_matches(first: np.ndarray, then: np.ndarray) -> dict[tuple[str, str], int]:
+    """Return how many matches (first, then) (M,) there are between every two cameras, by their names in order."""
+    counted: dict[tuple[str, str], int] = {}
+    for a, b in zip(first.tolist(), then.tolist()):
+        pair = (min(a, b), max(a, b))
+        counted[pair] = counted.get(pair, 0) + 1
+    return counted
+
+
 def propose_links(first: np.ndarray, then: np.ndarray, travel_s: np.ndarray) -> list[ProposedLink]:
     """Propose a link for every two cameras with MIN_MATCHES matches or more, sorted by name.
 

@@ -18,7 +18,7 @@ class Identities:
     identity_id  (N,) object (str), derived from the identity's earliest tracklet, or that of a tracklet given as fixed
     confidence   (N,) float32, in [0, 1]. Of a tracklet joined with others: the probability of the pairs that tie it to
                  them, averaged. Of one left alone: 1 minus the probability of its best candidate. 0 where it was not
-                 judged at all because it is shorter than min_observations.
+                 judged at all: shorter than min_observations, or its looks are unknown.
     """
 
     tracklet_id: np.ndarray

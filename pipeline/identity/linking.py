@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.config import IdentityConfig
 from pipeline.identity.again import Again
+from pipeline.identity.calibration import Calibration
 from pipeline.identity.candidates import candidate_pairs
 from pipeline.identity.clustering import Clusters, agglomerate
 from pipeline.identity.evidence import ExemplarSets
@@ -26,6 +27,9 @@ from pipeline.identity.weighing import Weighed
 from pipeline.types import Exemplars, Tracklets, class_group
 
 NOTHING_FIXED = Fixed()
+
+LINKING_VERSION = 1
+"""Raised by one whenever the same tracklets may be linked otherwise than before: nights are then linked anew."""
 
 
 def link(
@@ -46,7 +50,8 @@ def link(
     tracklets with a common instant in one camera, or in two cameras that do not overlap, and two outside the window of
     their cameras are never one identity, not through others either. Two tracklets of one camera at different times
     (a broken track, somebody who came back) are not compared with each other, but share an identity where both belong
-    to the same tracklet of another camera. A tracklet without exemplars is compared by its own embedding.
+    to the same tracklet of another camera and they look it (see again). A tracklet without exemplars is compared by its
+    own embedding; one whose looks tell nothing is not judged.
 
     ground tells where the tracklets of calibrated cameras stood; then places and ways are evidence beside the looks
     (see spacetime): two that are apart on the ground, or too far for the time between, are never one, and a tracklet
@@ -87,7 +92,7 @@ def link_within(
         tracklets.ended_at_us[order],
     )
     looks = Looks.lay_out(tracklets.tracklet_id, tracklets.embedding, exemplars).take(order)
-    judged = tracklets.n_observations[order] >= config.min_observations
+    judged = (tracklets.n_observations[order] >= config.min_observations) & looks.known()
     group = np.array([class_group(int(class_id)) for class_id in tracklets.class_id[order]], dtype=object)
     settled = Settled.lay_out(tracklet_id, fixed)
 
@@ -137,14 +142,15 @@ class _Group:
     clusters: Clusters
     confidence: np.ndarray
     merges: Merges
-    weighed: Weighed
+    calibration: Calibration
+    n_pairs: int
     tint: np.ndarray
     search: str
 
     def looks(self, name: str, cameras: tuple[str, ...]) -> GroupLooks:
         """Return what the night taught about the looks of the group."""
-        tint, n_tracklets, n_pairs = self.tint.astype(np.float32), len(self.confidence), len(self.weighed.pairs)
-        return GroupLooks(name, cameras, tint, self.weighed.calibration, n_tracklets, n_pairs, self.search)
+        tint, n_tracklets = self.tint.astype(np.float32), len(self.confidence)
+        return GroupLooks(name, cameras, tint, self.calibration, n_tracklets, self.n_pairs, self.search)
 
 
 def _link_group(
@@ -188,7 +194,8 @@ def _link_group(
     )
     probability = weighed.probability
     confidence = _confidence(clusters.label, pairs, probability)
-    return _Group(clusters, confidence, weighed.merges(clusters, probability), weighed, tint, own_log.text)
+    merges, by_looks = weighed.merges(clusters, probability), weighed.by_looks(probability)
+    return _Group(clusters, confidence, merges, by_looks, len(pairs), tint, own_log.text)
 
 
 def _with_neighbours_on_the_ground(pairs: np.ndarray, ground: Ground) -> np.ndarray:

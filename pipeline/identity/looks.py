@@ -77,6 +77,19 @@ class Looks:
     def __len__(self) -> int:
         return len(self.start)
 
+    def known(self) -> np.ndarray:
+        """Tell (N,) which sets have an exemplar that tells something: not zeros, nor not a number, nor the first axis,
+        which stands for a look that could not be made out (perception.projection)."""
+        first = self.vector[:, 0]
+        doubtful = np.flatnonzero(~((first != 0) & (first != 1) & np.isfinite(first)))
+        blank = np.zeros(len(self.vector), bool)
+        rest = self.vector[doubtful, 1:]
+        blank[doubtful] = (np.isin(first[doubtful], (0, 1)) & ~rest.any(axis=1)) | ~np.isfinite(
+            self.vector[doubtful]
+        ).all(axis=1)
+        n_blank = np.concatenate([[0], np.cumsum(blank)])
+        return n_blank[self.start + self.size] - n_blank[self.start] < self.size
+
     def take(self, index: np.ndarray) -> Looks:
         """Return the sets at `index` (N',), in that order, in the same table."""
         return replace(self, start=self.start[index], size=self.size[index], camera=self.camera[index])

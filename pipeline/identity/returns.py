@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from pipeline.identity.calibration import FALLBACK_RANGE, Calibration
-from pipeline.identity.evidence import ExemplarSets, similarity
+from pipeline.identity.comparing import similarity
+from pipeline.identity.evidence import ExemplarSets
 from pipeline.identity.neighbours import nearest
 
 EXEMPLARS = 8
@@ -114,6 +116,8 @@ def recognise(
     reach_us: int,
     neighbours: int,
     device: str = "auto",
+    exact_vectors: int | None = None,
+    recall: float = 1.0,
     barred: Collection[tuple[str, str]] = (),
 ) -> list[Return]:
     """Return who of tonight looks most like whom of another night, and the other way round, in the order of tonight's.
@@ -121,8 +125,10 @@ def recognise(
     Two with sightings at most `reach_us` apart are passed over: whether those are one, travel windows have told. So are
     the pairs (identity of tonight, of the other night) in `barred`. Where no spread could be fitted tonight, only looks
     as much alike as repeats of one picture count (see calibration.FALLBACK_RANGE); a configured least is obeyed.
+    Beyond exact_vectors identities of a side they are searched by an index that finds the share `recall` of neighbours.
     """
-    pairs = _candidates(tonight, known, neighbours, device)
+    search = partial(nearest, k=neighbours, device=device, exact_vectors=exact_vectors, recall=recall)
+    pairs = _candidates(tonight, known, search)
     both = _joined_sets(tonight.sets, known.sets)
     alike = similarity(both, pairs[:, 0], len(tonight) + pairs[:, 1])
     log_ratio = calibration.log_odds(alike, np.zeros(len(alike)))
@@ -173,18 +179,19 @@ def _least(calibration: Calibration) -> float:
     return calibration.min_similarity if calibration.rule == "configured" else -1.0
 
 
-def _candidates(tonight: Appearances, known: Appearances, neighbours: int, device: str) -> np.ndarray:
-    """Return the pairs (P, 2) of which either is among the other's `neighbours` by their mean looks, sorted.
+def _candidates(tonight: Appearances, known: Appearances, search: Callable) -> np.ndarray:
+    """Return the pairs (P, 2) of which `search` finds either among the other's neighbours by their mean looks, sorted.
 
     Means, not exemplars: 64 times as many exemplar pairs would have to be searched, night after night of the memory.
     """
     own, theirs = _mean_looks(tonight.sets), _mean_looks(known.sets)
-    _, of_own = nearest(own, theirs, neighbours, device=device)
-    _, of_theirs = nearest(theirs, own, neighbours, device=device)
+    _, of_own = search(own, theirs)
+    _, of_theirs = search(theirs, own)
     i = np.broadcast_to(np.arange(len(own))[:, None], of_own.shape)
     j = np.broadcast_to(np.arange(len(theirs))[:, None], of_theirs.shape)
     found = [np.stack([i.ravel(), of_own.ravel()], axis=1), np.stack([of_theirs.ravel(), j.ravel()], axis=1)]
-    return np.unique(np.concatenate(found), axis=0).astype(np.int64)
+    pairs = np.concatenate(found)
+    return np.unique(pairs[(pairs >= 0).all(axis=1)], axis=0).astype(np.int64)  # -1 where an index found fewer
 
 
 def _mean_looks(sets: ExemplarSets) -> np.ndarray:

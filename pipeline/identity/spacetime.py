@@ -74,19 +74,25 @@ class Ground:
 
     def pairs(self) -> np.ndarray:
         """Return the pairs (i, j), i < j, that are POSSIBLE and at most HORIZON_US apart: (P, 2) int64, sorted."""
-        order = np.lexsort((np.arange(len(self.paths)), self.sightings.started_at_us))
+        started, ended = self.sightings.started_at_us, self.sightings.ended_at_us
+        order = np.lexsort((np.arange(len(self.paths)), started))
         order = order[self.paths.known[order]]
-        started, ended = self.sightings.started_at_us[order], self.sightings.ended_at_us[order]
-        reach = np.maximum.accumulate(ended) + HORIZON_US if len(order) else ended
+        camera = self.sightings.camera[order]
         found = [np.zeros((0, 2), np.int64)]
-        for lag in range(1, len(order)):
-            row = np.flatnonzero(started[lag:] <= reach[:-lag])
-            if len(row) == 0:
-                break  # whoever is further on starts later still
-            row = row[started[row + lag] <= ended[row] + HORIZON_US]
-            i, j = order[row], order[row + lag]
-            possible = self.relate(i, j) == Relation.POSSIBLE
-            found.append(np.sort(np.stack([i[possible], j[possible]], axis=1), axis=1))
+        for own in np.unique(camera):
+            near = self.topology.linked[own] | self.topology.linked[:, own]
+            near[own] = True
+            probe, other = order[camera == own], order[near[camera]]
+            # Of every pair one began first, or both at once: it is found from there.
+            first = np.searchsorted(started[other], started[probe], side="left")
+            n_met = np.searchsorted(started[other], ended[probe] + HORIZON_US, side="right") - first
+            done = np.concatenate([[0], np.cumsum(n_met)])
+            for begin in range(0, int(done[-1]), PAIR_BLOCK):
+                nth = np.arange(begin, min(begin + PAIR_BLOCK, int(done[-1])))
+                row = np.searchsorted(done, nth, side="right") - 1
+                i, j = probe[row], other[first[row] + nth - done[row]]
+                possible = (i != j) & (self.relate(i, j) == Relation.POSSIBLE)
+                found.append(np.sort(np.stack([i[possible], j[possible]], axis=1), axis=1))
         return np.unique(np.concatenate(found), axis=0)
 
     def _cannot_be(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:

@@ -59,6 +59,7 @@ class Weighed:
     calibration  what that is worth tonight
     unlike       how alike two strangers are, None where too few were known
     prior        (P,)   log odds by their places on the ground, NaN where these are not known; None without a ground
+    n_possible   about how many pairs are possible, candidates or not
     passing      what travel times and rivals say; None with a ground, whose traffic says it better
     """
 
@@ -67,6 +68,7 @@ class Weighed:
     calibration: Calibration
     unlike: Strangers | None
     prior: np.ndarray | None
+    n_possible: float
     passing: Passing | None
 
     @staticmethod
@@ -90,7 +92,7 @@ class Weighed:
         passing = None
         if ground is None:
             passing = learn(pairs, calibration.log_ratio(alike), sightings, topology, time_told=learn_travel)
-        return Weighed(pairs, alike, calibration, Strangers.fit(strangers), prior, passing)
+        return Weighed(pairs, alike, calibration, Strangers.fit(strangers), prior, n_possible, passing)
 
     @property
     def merging(self) -> Merging:
@@ -105,6 +107,16 @@ class Weighed:
         """Probability (P,) that each pair is one object, by all that is known of it."""
         beside = 0.0 if self.passing is None else self.passing.log_odds
         return _probability(self.calibration.log_odds(self.alike, self.prior) + beside)
+
+    def by_looks(self, probability: np.ndarray) -> Calibration:
+        """Return what a similarity is worth to who knows neither place nor time, as in a search by picture.
+
+        On the ground the calibration's own prior is only that of the pairs whose places are unknown.
+        """
+        if self.prior is None:
+            return self.calibration
+        n_pairs = max(self.n_possible, float(len(self.pairs)))
+        return self.calibration.expecting((float(probability.sum()) + 0.5) / (n_pairs + 1.0))
 
     def merges(self, clusters: Clusters, probability: np.ndarray) -> Merges:
         """Return the merges that made `clusters` with the evidence of the pairs that tied their sides."""

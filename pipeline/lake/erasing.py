@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.lake import decisions, erasures, identity_tables, schema, tables, unseeing
+from pipeline.lake import erasures, identity_tables, schema, tables, undeciding, unseeing
 from pipeline.lake.erasures import Erasure
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.unseeing import Unseen
@@ -116,12 +116,12 @@ def find(lake: Lake, targets: Targets) -> Findings:
 def remove(lake: Lake, erasure: Erasure, found: Findings) -> None:
     """Take everything found out of the lake's tables, and bring the ledger's row counts up to date."""
     targets = Targets(erasure.names)
+    undeciding.remove(lake, targets.names)  # first: who stands for the erased is known by identities and evidence
     for table in ORDER:
         if table == "observations":
             for unseen in found.unseen:
                 unseeing.remove(lake, unseen)
         if table == "identity_decisions":
-            _undecide(lake, targets)
             continue
         for path in found.rows.get(table, ()):
             content = tables.from_parquet(lake.storage.read(path), lake.storage.location(path))
@@ -152,16 +152,6 @@ def _others(lake: Lake, rows: dict[str, dict[str, int]], camera: str, targets: T
             table = tables.from_parquet(lake.storage.read(path), lake.storage.location(path))
             parts.append(tables.to_observations(table.filter(~targets.rows(table))))
     return Observations.concatenate(parts)
-
-
-def _undecide(lake: Lake, targets: Targets) -> None:
-    """Take the pairs that name a tracklet out of people's decisions; one that says nothing else goes."""
-    for decision in decisions.read(lake):
-        left = tuple(row for row in decision.rows if not targets.names(row[1:]).any())
-        if left != decision.rows:
-            if left:  # under the name of what is left of it
-                decisions.write(lake, replace(decision, rows=left))
-            decisions.remove(lake, decision.decision_id)
 
 
 def _recount(lake: Lake, entry: LedgerEntry) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
@@ -69,6 +70,20 @@ def write(lake: Lake, erasure: Erasure) -> None:
     lake.storage.write(_path(erasure.erasure_id), json.dumps(asdict(erasure), indent=1).encode() + b"\n")
 
 
+def outdate(lake: Lake, erasure: Erasure) -> None:
+    """Say of the nights of an erasure that whatever was made of them before now, wherever it lies, is not to be used.
+
+    To be called once before anything is removed and once after: the marks are never taken back.
+    """
+    for local_date in erasure.dates:
+        lake.storage.write(f"{FOLDER}/date={local_date}/{erasure.erasure_id}-{uuid.uuid4().hex}", b"\n")
+
+
+def marks(lake: Lake, local_date: str) -> list[str]:
+    """Return what `outdate` has said of a night, in order; one listing, whatever was erased."""
+    return lake.storage.names(f"{FOLDER}/date={local_date}")
+
+
 def find(lake: Lake, erasure_id: str) -> Erasure | None:
     """Return a record, or None where there is none. Raises LakeError where it is damaged."""
     path = _path(erasure_id)
@@ -90,6 +105,11 @@ def read(lake: Lake) -> list[Erasure]:
     names = (name for name in lake.storage.names(FOLDER) if name.endswith(".json"))
     found = (find(lake, name.removesuffix(".json")) for name in names)
     return [erasure for erasure in found if erasure is not None]
+
+
+def naming(lake: Lake, digest: str) -> Erasure | None:
+    """Return a record that names this id among others, as that of an identity names its tracklets; None without one."""
+    return next((erasure for erasure in read(lake) if digest in erasure.names), None)
 
 
 def erased(lake: Lake) -> frozenset[str]:

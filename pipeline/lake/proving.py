@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -44,6 +45,10 @@ class Search:
         self._names = frozenset(erasure.names)
         self._digests = frozenset(erasure.vectors)
         self._vectors = tuple(vectors)
+        self._dates = frozenset(erasure.dates)
+        covered = self._digests <= {erasures.vector_digest(vector) for vector in self._vectors}
+        begins = [int.from_bytes(vector[:8], sys.byteorder) for vector in self._vectors]
+        self._begins = np.unique(np.array(begins, np.uint64)) if covered else None  # of an earlier go, digests alone
         self._known: dict[str, bool] = {}
         self.shared: set[bytes] = set()  # vectors that somebody else's row holds too: equal looks
 
@@ -58,8 +63,16 @@ class Search:
         """Return of N vectors (N, 128) the bytes of each that is searched for, else None."""
         if not self._digests:
             return [None] * len(rows)
-        content = (row.tobytes() for row in np.ascontiguousarray(rows))
-        return [row if any(row) and erasures.vector_digest(row) in self._digests else None for row in content]
+        rows = np.ascontiguousarray(rows)
+        likely = np.arange(len(rows))
+        if self._begins is not None:  # a digest takes 2 us, and few vectors begin like one searched for
+            begins = np.ascontiguousarray(rows.view(np.uint8)[:, :8]).view(np.uint64)[:, 0]
+            likely = np.flatnonzero(np.isin(begins, self._begins))
+        found: list[bytes | None] = [None] * len(rows)
+        for row in likely[rows[likely].any(axis=1)].tolist():
+            content = rows[row].tobytes()
+            found[row] = content if erasures.vector_digest(content) in self._digests else None
+        return found
 
     def elsewhen(self, table: pa.Table) -> np.ndarray:
         """Tell of each row of kept detections whether nobody erased was seen by its camera then, (N,) bool."""
@@ -72,8 +85,12 @@ class Search:
         """Count the ids among the words of a file."""
         return int(self.names(word.decode() for word in _WORD.findall(content)).sum())
 
-    def raw(self, content: bytes) -> list[bytes]:
-        """Return the vectors known by their bytes that stand anywhere in a file."""
+    def raw(self, path: str, content: bytes) -> list[bytes]:
+        """Return the vectors known by their bytes that stand anywhere in a file; none in the index of a night that
+        nothing of theirs was filed under."""
+        parts = path.split("/")
+        if parts[0] == INDEX and len(parts) > 2 and parts[1].removeprefix("date=") not in self._dates:
+            return []
         return [vector for vector in self._vectors if vector in content]
 
 
@@ -112,7 +129,7 @@ def _in_file(path: str, content: bytes, search: Search) -> tuple[int, list[bytes
         return _in_arrays(content[start:], search)
     if path.endswith(".npy"):
         return _in_array(np.load(io.BytesIO(content), allow_pickle=False), search)
-    return search.words(content), search.raw(content)
+    return search.words(content), search.raw(path, content)
 
 
 def _in_table(table: pa.Table, search: Search) -> tuple[int, list[bytes]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import zipfile
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import WeightsError
+from pipeline.errors import UserError, WeightsError
 from pipeline.perception.weights import RANDOM_PROJECTION_SEED, require_file
 from pipeline.types import EMBEDDING_DIM
 
@@ -86,11 +88,36 @@ def random_projection(dim: int, model_digest: str) -> Projection:
 
 
 def save(projection: Projection, path: Path) -> None:
-    """Write a projection as .npz, under a temporary name first."""
-    temporary = path.with_name(path.name + ".partial")
-    with open(temporary, "wb") as file:
-        np.savez(file, mean=projection.mean, matrix=projection.matrix, model_digest=np.array(projection.model_digest))
-    os.replace(temporary, path)
+    """Write a projection as .npz, under a temporary name first. Raises UserError where it cannot be written."""
+    temporary = _temporary(path)
+    digest = np.array(projection.model_digest)
+    try:
+        with open(temporary, "wb") as file:
+            np.savez(file, mean=projection.mean, matrix=projection.matrix, model_digest=digest)
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise _unwritable(path, error) from None
+
+
+def require_place(path: Path) -> None:
+    """Try whether `save` could write there, before anything takes time. Raises UserError where it could not."""
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _temporary(path).touch()
+        _temporary(path).unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(path.name + ".partial")
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot be written: {error.strerror}; give another file")
 
 
 def load(path: Path, *, dim: int, model_digest: str, model: str) -> Projection:

@@ -66,9 +66,11 @@ def _hit(hit: Mapping[str, Any], jpeg: bytes | None) -> dict[str, Any]:
 
 
 def _duration(seconds: float) -> str:
+    """Return a duration as people say it; no line breaks between the number and its unit."""
     if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+        return f"{seconds:.1f}\N{NO-BREAK SPACE}s"
+    number, unit = (seconds, "s") if seconds < 120 else (seconds / 60, "min")
+    return f"{number:.0f}\N{NO-BREAK SPACE}{unit}"
 
 
 def _percent(probability: float | None) -> str | None:

@@ -43,6 +43,9 @@ HOUR_S = 3600.0
 K1, K2 = 8, 3
 """Of re-ranking: one object has a handful of tracklets, not the 20 pictures of Market-1501's people."""
 
+LONERS = {0.5: "half", 0.9: "nine tenths"}
+"""Nights of whom most pass one camera only, cut down from the real ones."""
+
 TIMES_NOT_LEARNED = {"learn_travel": False}
 
 NEAR_M = 1.0
@@ -205,6 +208,10 @@ def road(fitted: real_nights.Fitted) -> None:
     linked("no windows, times not learned", night, nothing_known.model_copy(update=TIMES_NOT_LEARNED))
     linked("no windows", night, nothing_known)
     linked("windows proposed by `topology learn`", night, _config(real_nights.learned_windows(night, nothing_known)))
+    for share, name in LONERS.items():
+        rest = real_nights.with_loners(night, share)
+        linked(f"{name} in one camera only, signed windows", rest, _config(windows["as configured, signed"]))
+        linked(f"{name} in one camera only, no windows", rest, nothing_known)
 
 
 def square(fitted: real_nights.Fitted) -> None:
@@ -215,6 +222,8 @@ def square(fitted: real_nights.Fitted) -> None:
     parts(night, views, {})
     linked("overlapping views, times not learned", night, views.model_copy(update=TIMES_NOT_LEARNED))
     linked("overlapping views", night, views)
+    for share, name in LONERS.items():
+        linked(f"{name} in one camera only", real_nights.with_loners(night, share), views)
 
 
 def ground(fitted: real_nights.Fitted) -> None:

@@ -184,7 +184,7 @@ def test_a_ray_cluster_that_is_not_there(fleet):
         (["status", "nowhere"], "nowhere"),
         (["sql", "nowhere", "SELECT 1"], "nowhere"),
         (["search", "nowhere", "--tracklet", "x"], "nowhere"),
-        (["search", "nowhere"], "exactly one of --tracklet ID and --image FILE"),
+        (["search", "nowhere"], "exactly one of --tracklet ID, --identity ID and --image FILE"),
         (["run"], "Missing argument"),
         (["evaluate", "mot", "--truth", "nowhere", "--predicted", "nowhere"], "nowhere"),
     ],

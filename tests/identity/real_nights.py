@@ -117,6 +117,15 @@ def wildtrack_ground(fitted: Fitted = "all", homographies: dict[str, Homography]
     return RealNight(plain.seen, plain.who, ground)
 
 
+def with_loners(night: RealNight, share: float) -> RealNight:
+    """The same night with that share of the objects left in one camera only, drawn with the protocol's seed."""
+    rng, kept = np.random.default_rng(SEED), []
+    for name in np.unique(night.who):
+        rows = np.flatnonzero(night.who == name)
+        kept += [int(rng.choice(rows))] if rng.random() < share else rows.tolist()
+    return RealNight([night.seen[row] for row in sorted(kept)], night.who[sorted(kept)])
+
+
 def road_windows(road: RealNight, *, signed: bool = False) -> tuple[LinkConfig, ...]:
     """Links between the cameras of the road: 1st to 99th percentile of the truth's travel times, start - end.
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.identity.again import Again
+from pipeline.identity.again import Again, _later_pairs
 from pipeline.identity.evidence import ExemplarSets
 from pipeline.identity.looks import Looks
 from pipeline.identity.strangers import Strangers
@@ -53,3 +53,19 @@ def test_what_is_settled_otherwise_stays():
 def test_without_known_strangers_nothing_is_forbidden():
     again = Again.learn(*passers(40), None)
     assert asked(again, 0, 1) == [Relation.UNTOLD]
+
+
+def test_of_many_pairs_some_are_drawn_from_every_part_of_the_night(monkeypatch):
+    monkeypatch.setattr("pipeline.identity.again.MAX_PAIRS", 300)
+    sightings, _ = passers(200)
+    i, j = _later_pairs(sightings)
+    assert 200 < len(i) <= 300 and (i < j).all()
+    assert np.ptp(i) > 150 and np.median(j - i) > 30
+    again = _later_pairs(sightings)
+    assert (i == again[0]).all() and (j == again[1]).all()
+
+
+def test_few_pairs_are_all_taken():
+    sightings, _ = passers(30)
+    i, j = _later_pairs(sightings)
+    assert sorted(zip(i.tolist(), j.tolist())) == [(a, b) for a in range(30) for b in range(a + 1, 30)]

@@ -119,3 +119,18 @@ def test_known_strangers_are_thinned_out(monkeypatch):
 def test_known_strangers_of_nobody():
     nobody = Sightings(np.zeros(0, np.int32), np.zeros(0, np.int64), np.zeros(0, np.int64))
     assert [len(side) for side in known_strangers(nobody, Topology.from_config((), IdentityConfig()))] == [0, 0]
+
+
+def test_another_share_of_matches_asks_for_another_similarity():
+    rng = np.random.default_rng(1)
+    strangers, same = rng.normal(0.05, 0.15, 2000), rng.normal(0.7, 0.1, 300)
+    found = calibrate(np.concatenate([strangers, same]), 2300, same, strangers, configured=None)
+    rare, common = found.expecting(0.001), found.expecting(0.3)
+    assert rare.min_similarity > found.min_similarity > common.min_similarity
+    assert rare.probability(np.array([0.5]))[0] < common.probability(np.array([0.5]))[0]
+    assert found.expecting(0.3).match_mean == found.match_mean
+
+
+def test_a_configured_similarity_stays_whatever_is_expected():
+    found = calibrate(np.array([0.3]), 10, np.array([0.9]), np.zeros(0), configured=0.4).expecting(0.01)
+    assert found.min_similarity == 0.4

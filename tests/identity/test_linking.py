@@ -199,3 +199,14 @@ def test_cannot_links_hold_within_whole_identities(seed, n_tracklets):
             assert not at_once or (window is not None and window.overlapping)
             if window is not None and not at_once:
                 assert window.min_travel_s <= time_apart_s(a, b) <= window.max_travel_s
+
+
+def test_looks_that_tell_nothing_make_nobody_one():
+    blank, first_axis = np.zeros((3, 128), np.float32), np.eye(1, 128, dtype=np.float32)
+    seen, _ = town(seed=6)
+    lost = [Seen(f"z{n}", f"cam{n % 4}", 100 * n, 100 * n + 5, blank if n % 2 else first_axis) for n in range(6)]
+    found = link(*night([*seen, *lost]), ANYWHERE, device="cpu").identities
+    identity = dict(zip(found.tracklet_id, found.identity_id))
+    alone = [identity[one.name] for one in lost]
+    assert len(set(alone)) == 6 and not set(alone) & {identity[one.name] for one in seen}
+    assert {float(c) for name, c in zip(found.tracklet_id, found.confidence) if name.startswith("z")} == {0.0}

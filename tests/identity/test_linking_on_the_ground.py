@@ -115,3 +115,14 @@ def test_nobody_is_in_two_places_at_once(seed, n):
                 assert a[1] != b[1]
                 gap = [np.linalg.norm(a[4] + (t - a[2]) * a[5] - b[4] - (t - b[2]) * b[5]) for t in (low, high)]
                 assert min(gap) < 6  # five deviations of 0.5 m, and a way that bends within the common time
+
+
+def test_what_is_kept_of_looks_is_what_they_are_worth_alone():
+    """Who searches by looks knows no places: the prior is the share of all pairs, not of those off the ground."""
+    walkers = crowd(24, looks=lambda k: look(200 + k, n=3, noise=0.4))
+    seen = [Seen(w[0], *w[1:4], w[6]) for w in walkers]
+    found = link(*night(seen), OVERLAPPING, ground=tracks(*(walk(w[0], *w[2:6]) for w in walkers)), device="cpu")
+    kept = found.groups[0].calibration
+    n_possible = 24 * 24  # at most; 24 are true
+    assert 24 / n_possible / 3 < 1 / (1 + np.exp(-kept.prior)) < 0.5
+    assert np.isfinite(kept.min_similarity)

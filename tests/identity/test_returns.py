@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.identity import returns
 from pipeline.identity.calibration import Calibration
 from pipeline.identity.evidence import ExemplarSets
 from pipeline.identity.returns import EXEMPLARS, Appearances, recognise, settle
@@ -130,3 +131,37 @@ def test_the_more_could_be_meant_the_more_alike_they_must_be():
     before, now = seen({"a": ("id-a", 1)}, noise=1.2), seen({"b": ("new", 1)}, day=1, noise=1.2)
     assert known(now, before, rivals=2) == {"new": "id-a"}
     assert known(now, before, rivals=10**18) == {}
+
+
+def test_a_similarity_does_not_depend_on_the_company():
+    """Sets of other sizes beside a pair must not move a bit of it."""
+    one = seen({"a": ("id-a", 1)}, day=0, n=3)
+    for n_others in (1, 7, 40):
+        crowd = {"a": ("id-a", 1), **{f"b{nth}": ("id-b", 2) for nth in range(n_others)}}
+        other = {"c": ("new", 1), **{f"d{nth}": ("new-d", 3) for nth in range(n_others)}}
+        known_alone, alone = one, seen({"c": ("new", 1)}, day=1, n=3)
+        (expected,) = recognise(alone, known_alone, LENIENT, reach_us=0, neighbours=10, device="cpu")
+        in_company = recognise(
+            seen(other, day=1, n=3), seen(crowd, day=0, n=3), LENIENT, reach_us=0, neighbours=10, device="cpu"
+        )
+        (found,) = [one for one in in_company if one.identity_id == "new"]
+        assert found.similarity == expected.similarity and found.log_ratio == expected.log_ratio
+
+
+def test_many_identities_are_searched_as_configured(monkeypatch):
+    """Beyond exact_vectors an index may find fewer than asked for, and says so with -1."""
+    asked = []
+
+    def nearest(query, reference, k, **options):
+        asked.append(options)
+        index = np.full((len(query), k), -1, np.int64)
+        index[:, 0] = np.argmax(query @ reference.T, axis=1)
+        return np.zeros(index.shape, np.float32), index
+
+    monkeypatch.setattr(returns, "nearest", nearest)
+    now, before = (
+        seen({f"t{n}": (f"{name}-{n}", n) for n in range(5)}, day=day) for name, day in (("new", 1), ("id", 0))
+    )
+    found = known(now, before, exact_vectors=3, recall=0.9)
+    assert found == {f"new-{n}": f"id-{n}" for n in range(5)}
+    assert asked == [{"device": "cpu", "exact_vectors": 3, "recall": 0.9}] * 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 
+from jobs.identify import identify
 from pipeline.config import FleetConfig
 from pipeline.lake import catalog
 from pipeline.lake.writer import Lake
@@ -55,7 +57,7 @@ class People:
             )
         return seen
 
-    def crowd(self, local_date: str, who: range, *, at_s: float = NOON_S, cameras=CAMERAS) -> list[Seen]:
+    def crowd(self, local_date: str, who: Iterable[int], *, at_s: float = NOON_S, cameras=CAMERAS) -> list[Seen]:
         """Return a walk for each of them past the cameras, 3 s after one another."""
         start_s = day_s(local_date) + at_s
         return [one for nth, person in enumerate(who) for one in self.walk(person, start_s + 3 * nth, *cameras)]
@@ -84,6 +86,16 @@ def fleet(lake: Lake | None = None, **identity) -> FleetConfig:
     if lake is not None:
         lake.write_fleet(config)
     return config
+
+
+def lake_of(folder, nights: dict[str, list], **identity) -> tuple[Lake, object]:
+    """Return a lake of these nights, identified, and its configuration."""
+    lake = Lake.open_or_create(str(folder))
+    for local_date, seen in nights.items():
+        write_seen(lake, local_date, seen)
+    config = fleet(lake, **identity)
+    identify(config, lake)
+    return lake, config
 
 
 def identities(lake: Lake) -> dict[str, str]:

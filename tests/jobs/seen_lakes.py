@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -55,8 +56,14 @@ def seen_lake(folder: Path, seen: Sequence[Seen], config: FleetConfig | None = N
     write_seen(lake, seen, config)
     lake.write_fleet(config)
     if linked:
-        identify(config, lake, device="cpu")
+        identify_only(config, lake)
     return lake
+
+
+def identify_only(config: FleetConfig, lake: Lake) -> None:
+    """Make the identities, and no index yet: that is for the test."""
+    with patch("jobs.identify.index"):
+        identify(config, lake, device="cpu")
 
 
 def _with(unit, **changes):

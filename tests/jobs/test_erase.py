@@ -364,7 +364,7 @@ def test_what_is_left_is_found_and_told(fleet, victim):
 def test_the_command_asks_refuses_and_tells(fleet, victim):
     before = files_of(fleet.lake)
     dry = json_of(nightfleet("erase", fleet.lake, "--identity", victim, "--dry-run", "--json"))
-    assert dry["dry_run"] and all(row["found"] is None for row in dry["places"])
+    assert dry["dry_run"] and dry["clean"] is None and any(row["to_remove"] for row in dry["places"])
     assert dry["tracklets"] >= 2 and dry["nights"] == ["2026-05-12", "2026-05-13"]
     refused = nightfleet("erase", fleet.lake, "--identity", victim)
     assert refused.returncode == 2 and "--yes" in refused.stderr
@@ -375,8 +375,19 @@ def test_the_command_asks_refuses_and_tells(fleet, victim):
     assert files_of(fleet.lake) == before
     assert not erasures.read(Lake.open(fleet.lake))
     done = nightfleet("erase", fleet.lake, "--identity", victim, "--yes")
-    assert done.returncode == 0 and "nothing of it is left" in done.stdout
+    assert done.returncode == 0 and "nothing of that identity is left" in done.stdout
     again = nightfleet("erase", fleet.lake, "--identity", victim, "--yes")
     assert again.returncode == 0 and "erased before" in again.stdout
     with pytest.raises(UserError, match="no tracklet 'nobody'"):
         erase.look(fleet.lake, tracklet="nobody")
+
+
+def test_a_tracklet_erased_with_its_identity_is_known_to_be(fleet):
+    lake = fleet.lake
+    row = catalog.query(str(lake), "SELECT identity_id, tracklet_id FROM identities LIMIT 1").to_pylist()[0]
+    planned = json_of(nightfleet("erase", lake, "--identity", row["identity_id"], "--dry-run", "--json"))
+    assert planned["clean"] is None and all(set(place) == {"place", "to_remove"} for place in planned["places"])
+    assert nightfleet("erase", lake, "--identity", row["identity_id"], "--yes").returncode == 0
+    again = json_of(nightfleet("erase", lake, "--tracklet", row["tracklet_id"], "--dry-run", "--json"))
+    assert again["earlier"] == "done"
+    assert not any(place["to_remove"] for place in again["places"])

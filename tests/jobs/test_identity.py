@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from jobs import identity
-from jobs.explain_identity import explain
+from jobs.decided import Decided, Fact, sides_of
+from jobs.explain_identity import _reason, _way, explain
 from jobs.identify import identify
+from pipeline.config import IdentityConfig
 from pipeline.errors import UserError
+from pipeline.identity.topology import Relation, Sightings, Topology
 from pipeline.lake import decisions
 from pipeline.lake.writer import Lake
 from tests.conftest import json_of, nightfleet
@@ -262,6 +266,30 @@ def test_decisions_are_listed_and_those_whose_tracklets_are_gone_say_so(lake):
     assert person(lake, 0) == merged["identity_id"]
 
 
+def decided_of(*rows: tuple[str, str, str]) -> Decided:
+    """Return one decision a row, of tracklets that are all there."""
+    names = {name for _, *pair in rows for name in pair}
+    facts = {name: Fact(name, FIRST, "gate", "segment", "person", 0, 1) for name in names}
+    return Decided(tuple(decisions.Decision((row,), nth) for nth, row in enumerate(rows)), facts)
+
+
+def test_merges_in_a_chain_join_as_if_one_after_another():
+    decided = decided_of(("merge", "a", "b"), ("merge", "c", "d"), ("merge", "b", "d"), ("split", "a", "x"))
+    names = np.array([*"abcdexy"], object)
+    label = np.array(["A", "B", "=C", "D", "B", "A", "Y"], object)
+    assert decided.joined(names, label, {"=C"}).tolist() == ["=C"] * 5 + ["out:x", "Y"]
+    assert decided.joined(names[:0], label[:0], set()).tolist() == []
+    assert decided.apart == [(name, "x") for name in "abcd"] and decided.apart is decided.apart
+    assert decided_of().apart == [] and decided_of().rows_of(FIRST) == ()
+    assert decided.rows_of(FIRST) == tuple(sorted(row for one in decided.decisions for row in one.rows))
+
+
+def test_who_was_merged_with_many_is_found_without_copying_them_each_time():
+    names = [f"t{nth}" for nth in range(50_000)]
+    sides = sides_of(pairwise(names))
+    assert all(sides[name] is sides["t0"] for name in names) and sides["t0"] == set(names)
+
+
 class Killed(BaseException):
     """Stands for a kill: nothing in the program catches it."""
 
@@ -304,6 +332,38 @@ def test_an_identity_is_explained(lake):
     assert similarities == sorted(similarities, reverse=True)
     for one in told["nearest"]:
         assert one["identity_id"] != told["identity_id"] and one["reason"]
+
+
+@pytest.mark.parametrize(
+    ("gate_s", "quay_s", "says"),
+    [
+        ((0, 10), (40, 50), None),
+        ((40, 50), (0, 10), "outside the travel window: -50 s from gate to quay, the only way that the link goes"),
+        ((0, 10), (100, 110), "outside the travel window: 90 s from gate to quay, the only way that the link goes"),
+        ((0, 10), (5, 15), "seen at once in gate and quay, whose views do not overlap"),
+    ],
+)
+def test_a_refusal_by_a_one_way_link_is_measured_along_it(gate_s, quay_s, says):
+    link = {"between": ["gate", "quay"], "min_travel_s": 0, "max_travel_s": 60, "one_way": True}
+    topology = Topology.from_config(("gate", "quay"), IdentityConfig.model_validate({"links": [link]}))
+    times = np.array([gate_s, quay_s], np.int64) * 1_000_000
+    spots = Sightings(np.array([0, 1], np.int32), times[:, 0], times[:, 1])
+    (relation,) = topology.relate(spots.take(np.array([0])), spots.take(np.array([1]))).tolist()
+    assert (relation == Relation.NEVER) == (says is not None)
+    for pair in ((0, 1), (1, 0)):
+        first, then = _way(topology, spots, *pair)
+        assert (first, then) == (0, 1), "the gate comes first, whatever the clocks say"
+        travel_s = (spots.started_at_us[then] - spots.ended_at_us[first]) / 1e6
+        told = _reason(topology, spots, first, then, relation, 0.9, travel_s)
+        assert told.startswith(says or "likely as a pair")
+        assert says is None or "outside" not in says or told.endswith(", expected 0 to 60")
+
+
+def test_by_the_clock_where_a_link_goes_both_ways():
+    link = {"between": ["gate", "quay"], "min_travel_s": 0, "max_travel_s": 60}
+    topology = Topology.from_config(("gate", "quay"), IdentityConfig.model_validate({"links": [link]}))
+    spots = Sightings(np.array([0, 1], np.int32), np.array([9, 0], np.int64), np.array([10, 1], np.int64))
+    assert _way(topology, spots, 0, 1) == _way(topology, spots, 1, 0) == (1, 0)
 
 
 def test_decisions_show_in_the_explanation(lake):

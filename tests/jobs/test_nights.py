@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from jobs import identify as identifying
+from jobs import returners
 from jobs.identify import identify
+from pipeline.config import FleetConfig
 from pipeline.lake import catalog, identity_tables
 from pipeline.lake.writer import Lake
 from tests.jobs.night_lakes import (
@@ -22,22 +25,13 @@ from tests.jobs.night_lakes import (
     files,
     fleet,
     identities,
+    lake_of,
     of_person,
     shorter,
     write_seen,
 )
 
 PEOPLE = People()
-
-
-def lake_of(folder, nights: dict[str, list], **identity) -> tuple[Lake, object]:
-    """Return a lake of these nights, identified, and its configuration."""
-    lake = Lake.open_or_create(str(folder))
-    for local_date, seen in nights.items():
-        write_seen(lake, local_date, seen)
-    config = fleet(lake, **identity)
-    identify(config, lake)
-    return lake, config
 
 
 def crowds(*dates: str) -> dict[str, list]:
@@ -274,3 +268,68 @@ def test_somebody_seen_again_within_the_window_is_not_called_returned(tmp_path):
     second = [*PEOPLE.crowd(SECOND, range(20, 38), at_s=NOON_S), *PEOPLE.walk(39, start_s + 35, "gate")]
     lake, _ = lake_of(tmp_path / "lake", {FIRST: first, SECOND: second})
     assert len(of_person(identities(lake), 39)) == 2
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["asked", "not asked"])
+def test_who_was_met_within_the_window_is_not_known_from_a_night_further_back(tmp_path, monkeypatch, asked):
+    """Known on the second day from the first, then seen again at midnight in one camera: linking did not join those,
+    and the first day, which lies further back than a window, must not join them either."""
+    if not asked:
+        monkeypatch.setattr(returners, "_met", lambda *_: lambda _: False)
+    start_s = day_s(SECOND) + MIDNIGHT_S - 30
+    nights = {
+        FIRST: PEOPLE.crowd(FIRST, [*range(19), 39]),
+        SECOND: [*PEOPLE.crowd(SECOND, range(20, 38)), *PEOPLE.walk(39, start_s, "gate")],
+        THIRD: [*PEOPLE.crowd(THIRD, range(18)), *PEOPLE.walk(39, start_s + 35, "gate")],
+    }
+    lake, _ = lake_of(tmp_path / "lake", nights)
+    found = identities(lake)
+    assert of_person(found, 39, day="01") == of_person(found, 39, day="02"), "known again on the second day"
+    assert (of_person(found, 39, day="03") == of_person(found, 39, day="02")) is not asked
+
+
+def test_a_night_costs_no_more_for_nights_out_of_reach(tmp_path, monkeypatch):
+    far = [day_after(FIRST, 30 * n) for n in (1, 2)]
+    lake, config = lake_of(
+        tmp_path / "lake", {day: PEOPLE.crowd(day, range(5)) for day in (FIRST, *far)}, memory_days=2
+    )
+    near = day_after(far[-1], 2)
+    write_seen(lake, near, PEOPLE.crowd(near, range(5)))
+    asked: set[str] = set()
+    whole, merges = identity_tables.identity_of, identity_tables.evidence_of
+
+    def identity_of(lake, day):
+        asked.add(day)
+        return whole(lake, day)
+
+    def evidence_of(lake, days, names):
+        asked.update(days)
+        return merges(lake, days, names)
+
+    monkeypatch.setattr(identity_tables, "identity_of", identity_of)
+    monkeypatch.setattr(identity_tables, "evidence_of", evidence_of)
+    assert identify(config, lake) == 5
+    assert asked == {far[-1], near}
+
+
+def test_places_are_read_of_the_nights_within_reach_alone(tmp_path, monkeypatch):
+    far, (first, second) = day_after(FIRST, -30), through_midnight()
+    lake = Lake.open_or_create(str(tmp_path / "lake"))
+    for local_date, seen in ((far, PEOPLE.crowd(far, range(5))), (FIRST, first), (SECOND, second)):
+        write_seen(lake, local_date, seen)
+    cameras = [
+        {"id": name, "footage": "x.mp4", "homography": [[0.1, 0, 0], [0, 0.1, 0], [0, 0, 1]]} for name in CAMERAS
+    ]
+    config = FleetConfig.model_validate({"cameras": cameras, "identity": {"max_travel_s": 120}})
+    lake.write_fleet(config)
+    asked, query = [], catalog.query
+
+    def watched(url, sql, params=None):
+        if "first_date" in (params or ()):
+            asked.append((params["local_date"], params["first_date"], params["last_date"]))
+        return query(url, sql, params)
+
+    monkeypatch.setattr(identifying.catalog, "query", watched)
+    identify(config, lake)
+    assert asked == [(far, far, far), (FIRST, FIRST, FIRST), (SECOND, FIRST, SECOND)]
+    assert len(of_person(identities(lake), 39)) == 1

@@ -22,7 +22,7 @@ from pipeline.lake import catalog, index_folders
 from pipeline.lake.writer import Lake
 from tests.conftest import json_of, nightfleet
 from tests.identity.nights import CAR, TRUCK, Seen, look, town
-from tests.jobs.seen_lakes import DATE, configured, seen_lake, write_seen
+from tests.jobs.seen_lakes import DATE, configured, identify_only, seen_lake, write_seen
 from tests.lake.making import NOON_US
 
 HOUR_US = 3_600_000_000
@@ -225,7 +225,7 @@ def test_a_picture_is_freed_of_the_mean_of_the_cameras(lake, crop):
 
     hits = ranked(freed, Partition.open(night.partition("person")), 3)
     np.testing.assert_allclose([hit["similarity"] for hit in found["hits"]], hits.similarity, atol=1e-6)
-    assert found["picture"]["box"] is None and "motion, needs footage" in found["picture"]["taken"]
+    assert found["picture"]["box"] is None and "(motion) needs footage" in found["picture"]["taken"]
     assert {hit["class"] for hit in search(lake.url, image=crop, top=1000)["hits"]} == {"person", "car", "truck"}
 
 
@@ -245,7 +245,7 @@ def test_an_index_is_made_once_and_anew_with_the_identities(tmp_path, known):
     made = seen_lake(tmp_path / "lake", seen, config)
     assert [indexing.index(made), indexing.index(made)] == [1, 0]
     write_seen(made, [*seen, Seen("cam0-new", "cam0", 0, 5, look(0))], config)
-    identify(config, made, device="cpu")
+    identify_only(config, made)
     assert "cam0-new" in names(search(made.url, tracklet_id=seen[0].name, top=1000))
     assert indexing.index(made) == 0  # the search made it
 
@@ -274,7 +274,7 @@ def test_nights_are_searched_together_and_gone_ones_dropped(tmp_path, known):
     made = seen_lake(tmp_path / "lake", seen, config)
     later = [Seen(f"later-{one.name}", one.camera, one.start_s, one.end_s, one.looks, one.class_id) for one in seen]
     write_seen(made, later, config, date="2026-03-02", at_us=NOON_US + 24 * HOUR_US)
-    identify(config, made, device="cpu")
+    identify_only(config, made)
     assert indexing.index(made) == 2
     best = search(made.url, tracklet_id=seen[0].name, top=1)["hits"][0]
     assert (best["tracklet_id"], best["date"]) == (f"later-{seen[0].name}", "2026-03-02")
@@ -423,3 +423,12 @@ def test_a_search_by_tracklet_loads_nothing_heavy(lake, filters):
         env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
     )
     assert done.returncode == 0 and done.stderr.strip() == "[]", done.stderr
+
+
+def test_whoever_makes_identities_makes_their_index(tmp_path, known):
+    seen = known[0]
+    config = configured(seen)
+    made = seen_lake(tmp_path / "lake", seen, config, linked=False)
+    identify(config, made, device="cpu")
+    assert indexing.index(made) == 0
+    assert (Path(made.url) / "index" / f"date={DATE}").is_dir()

@@ -32,7 +32,7 @@ def finding(monkeypatch, *boxes):
         np.array([box[1] for box in boxes], np.float32),
         np.array([COCO_CLASSES.index(box[0]) for box in boxes], np.int16),
     )
-    monkeypatch.setattr(search_picture, "_detections", lambda *_: (found, "whole picture: nothing found"))
+    monkeypatch.setattr(search_picture, "_detections", lambda *_: (found, "the whole of it, since nothing is found"))
 
 
 def embedded(path, xyxy=None):
@@ -49,7 +49,7 @@ def test_a_detector_that_needs_footage_leaves_the_picture_whole(scene, use):
         "class": None,
         "score": None,
         "others": 0,
-        "taken": f"whole picture: the lake's detector, {kind}, needs footage",
+        "taken": f"the whole of it, since the lake's detector ({kind}) needs footage",
     }
     assert np.array_equal(looked_at.vector, embedded(scene)) and looked_at.image.shape == (100, 200, 3)
 
@@ -74,13 +74,13 @@ def test_a_class_narrows_to_its_own_else_to_its_group(scene, monkeypatch, classe
     told = look_at(scene, STRIPES, classes).to_json()
     assert told["box"] == box
     if box is None:
-        assert told["taken"] == "whole picture: the lake's detector finds no dog in it"
+        assert told["taken"] == "the whole of it, since the lake's detector finds no dog in it"
 
 
 def test_a_crop_is_not_cut_again(scene, monkeypatch):
     finding(monkeypatch, ("car", 0.8, 5, 5, 190, 95), ("person", 0.9, 0, 0, 10, 10))
     looked_at = look_at(scene, STRIPES, None)
-    assert looked_at.to_json()["taken"] == "whole picture: a car fills 83% of it"
+    assert looked_at.to_json()["taken"] == "the whole of it, since a car fills 83% of it"
     assert looked_at.xyxy is None and looked_at.groups == {"vehicle"} and looked_at.n_others == 1
     assert np.array_equal(looked_at.vector, embedded(scene))
 

@@ -185,3 +185,42 @@ def test_a_damaged_file_is_named_before_anything_is_changed(tmp_path):
     victim.write_bytes(victim.read_bytes()[:100])
     with pytest.raises(LakeError, match=r"embeddings.*not a whole Parquet file"):
         erasing.find(lake, Targets([erasures.name_digest("a")]))
+
+
+@pytest.mark.parametrize("covered", [True, False])
+def test_vectors_are_found_among_many_by_their_bytes_or_by_their_digests_alone(covered, monkeypatch):
+    rows = np.random.default_rng(0).normal(size=(500, 128)).astype(np.float32)
+    rows[7] = 0
+    rows[8, :2] = rows[3, :2]  # begins like the one
+    wanted = [rows[3].tobytes(), rows[4].astype(np.float16).tobytes()]
+    hashed, digest = [], erasures.vector_digest
+    search = proving.Search(record("a", vectors=wanted), wanted if covered else wanted[:1])
+    monkeypatch.setattr(erasures, "vector_digest", lambda vector: hashed.append(vector) or digest(vector))
+    assert [row for row, hit in enumerate(search.vectors(rows)) if hit] == [3]
+    assert len(hashed) == (2 if covered else 499)
+    assert [row for row, hit in enumerate(search.vectors(rows.astype(np.float16))) if hit] == [4]
+    assert search.vectors(rows.astype(np.float64)) == [None] * 500
+    assert search.vectors(rows[:0]) == []
+    nobody = proving.Search(record())
+    assert nobody.vectors(rows) == [None] * 500
+
+
+def test_indexes_of_other_nights_are_not_searched_for_vectors(lake):
+    erasure, found = erase(lake, "a")
+    vector = next(vector for vector in found.vectors if len(vector) == 256)
+    lake.storage.write("index/date=2026-03-09/group=vehicle/vectors.f16", vector)
+    assert proving.found(lake, proving.Search(erasure, found.vectors, found.boxes)).total() == 0
+    lake.storage.write("index/date=2026-03-01/group=vehicle/vectors.f16", vector)
+    assert proving.found(lake, proving.Search(erasure, found.vectors, found.boxes))["index"] == 1
+
+
+def test_each_erasure_outdates_its_nights_anew_and_no_others(lake):
+    erasure = record("a", dates=("2026-03-01", "2026-03-02"))
+    assert erasures.marks(lake, "2026-03-01") == []
+    erasures.write(lake, erasure)
+    erasures.outdate(lake, erasure)
+    first = erasures.marks(lake, "2026-03-01")
+    erasures.outdate(lake, erasure)
+    assert len(first) == 1 and set(first) < set(erasures.marks(lake, "2026-03-01"))
+    assert len(erasures.marks(lake, "2026-03-02")) == 2 and erasures.marks(lake, "2026-03-03") == []
+    assert erasures.read(lake) == [erasure]

@@ -79,7 +79,17 @@ def test_every_hit_is_there_in_order_with_what_is_known_of_it():
     text = page([hit(n) for n in range(3)], thumbnails={hit(1)["tracklet_id"]: jpeg()})
     places = [text.index(f"tracklet <code>{hit(n)['tracklet_id']}") for n in range(3)]
     assert places == sorted(places)
-    for told in ("13:00:00", "UTC+01:00", "Sun 01 Mar 2026", "7.2 s", "0.89", "80 %", "car", "gate", "1,234 compared"):
+    for told in (
+        "13:00:00",
+        "UTC+01:00",
+        "Sun 01 Mar 2026",
+        "7.2\xa0s",
+        "0.89",
+        "80 %",
+        "car",
+        "gate",
+        "1,234 compared",
+    ):
         assert told in text, told
     assert text.count("no picture kept") == 2 and text.count('<div class="frame">\n<img') == 1
 
@@ -110,6 +120,11 @@ def test_says_where_pictures_and_probabilities_are_missing():
     text = page([hit(0, probability=None, identity_id=None)], kept=False, notes=["approximate: on a sample 98.5%"])
     assert "thumbnails were not kept" in text and "keep_thumbnails: true" in text
     assert "unknown" in text and "none yet" in text and "approximate: on a sample" in text
+
+
+def test_on_a_phone_what_was_looked_for_leaves_room_for_the_hits():
+    narrow = page([hit(0)]).partition("@media (max-width: 30rem)")[2].partition("@media print")[0]
+    assert ".asked img { height: 4.5rem; max-width: calc((100% - 1rem) / 3);" in narrow
 
 
 @pytest.mark.parametrize(("probability", "said"), [(0.0, "under 1 %"), (0.5, "50 %"), (1.0, "over 99 %")])

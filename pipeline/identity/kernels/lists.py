@@ -125,12 +125,20 @@ def choose(
             if allowed[probe, reference_of[row]] and similarity[q, n] <= kth + 2 * rounding:
                 near_row[at], near_value[at] = row, _product(query[q], reference[row])
                 at += 1
-        for _ in range(n_wanted - n_sure):
-            best = 0
-            for n in range(1, n_near):
-                if near_value[n] > near_value[best] or (
-                    near_value[n] == near_value[best] and near_row[n] < near_row[best]
-                ):
-                    best = n
-            found[probe, reference_of[near_row[best]]] = 1
-            near_value[best] = -np.inf
+        wanted, n_best = n_wanted - n_sure, 0
+        best_row, best_value = np.empty(wanted, np.int64), np.empty(wanted, np.float32)
+        for n in range(n_near):
+            place = n_best
+            while place > 0 and (
+                near_value[n] > best_value[place - 1]
+                or (near_value[n] == best_value[place - 1] and near_row[n] < best_row[place - 1])
+            ):
+                place -= 1
+            if place == wanted:
+                continue
+            n_best = min(n_best + 1, wanted)
+            for at in range(n_best - 1, place, -1):
+                best_row[at], best_value[at] = best_row[at - 1], best_value[at - 1]
+            best_row[place], best_value[place] = near_row[n], near_value[n]
+        for n in range(n_best):
+            found[probe, reference_of[best_row[n]]] = 1

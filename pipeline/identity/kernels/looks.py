@@ -81,12 +81,14 @@ def scales(vector, start, size, camera, tint, scale):
     """Set scale[row] to 1 / |vector[row] - tint| for the rows of all sets; to 0 where nothing of it would be left."""
     for n in range(len(start)):
         for row in range(start[n], start[n] + size[n]):
-            length_sq = 0.0
+            length_sq, whole_sq = 0.0, 0.0
             for d in range(vector.shape[1]):
                 rest = np.float64(vector[row, d] - tint[camera[n], d])
                 length_sq += rest * rest
+                whole_sq += np.float64(vector[row, d]) * np.float64(vector[row, d])
             length = np.sqrt(length_sq)
-            scale[row] = np.float32(1.0 / length) if length > TINY else np.float32(0.0)
+            told = length > TINY and whole_sq > TINY * TINY  # a look of zeros is unknown, and stays so
+            scale[row] = np.float32(1.0 / length) if told else np.float32(0.0)
 
 
 @compiled

@@ -1,0 +1,58 @@
+"""Times as somebody writes them, in the hours that clocks leave out or have twice, and with one offset given."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from jobs.search_filters import EVER_US, parse
+from pipeline.errors import UserError
+
+
+def bounds(first: str | None, last: str | None, zone: str) -> list[str]:
+    found = parse(None, None, first, last).bounds_us(zone)
+    return [datetime.fromtimestamp(at / 1e6, UTC).strftime("%dT%H:%M") for at in found if at not in EVER_US]
+
+
+@pytest.mark.parametrize(
+    ("option", "local", "wanted"),
+    [
+        ("from", "2026-03-29T02:30", "29T00:30"),  # the clock goes from 2:00 to 3:00 at 1:00 UTC
+        ("to", "2026-03-29T02:30", "29T01:30"),
+        ("from", "2026-10-25T02:30", "25T00:30"),  # 2:00 to 3:00 comes twice, from 0:00 and from 1:00 UTC
+        ("to", "2026-10-25T02:30", "25T01:30"),
+        ("from", "2026-03-29", "28T23:00"),
+        ("to", "2026-03-29", "29T22:00"),
+        ("from", "2026-03-29T02:30+00:00", "29T02:30"),
+    ],
+)
+def test_of_a_local_time_that_is_two_instants_the_wider_is_taken(option, local, wanted):
+    first, last = (local, None) if option == "from" else (None, local)
+    assert bounds(first, last, "Europe/Berlin") == [wanted]
+
+
+def test_with_one_offset_given_it_is_the_cameras_zone_that_tells():
+    mixed = ("2026-03-01T08:00", "2026-03-01T00:00+00:00")
+    assert bounds(*mixed, "Asia/Tokyo") == ["28T23:00", "01T00:00"]
+    assert bounds(*mixed, "UTC") == ["01T08:00", "01T00:00"], "of that camera nothing"
+    assert bounds("2026-03-01T08:00+00:00", "2026-03-01T04:00", "America/New_York") == ["01T08:00", "01T09:00"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("2026-03-01T08:00", "2026-03-01T08:00"),
+        ("2026-03-01T08:00+01:00", "2026-03-01T07:00+00:00"),
+        ("2026-03-01T14:00", "2026-03-01T00:00+00:00"),
+        ("2026-03-01T12:00+00:00", "2026-03-01T00:00"),
+        ("2026-03-02", "2026-03-01"),
+    ],
+)
+def test_what_is_empty_in_every_zone_is_refused(first, last):
+    with pytest.raises(UserError, match="nothing lies between them"):
+        parse(None, None, first, last)
+
+
+def test_the_last_date_there_is_ends_never():
+    assert parse(None, None, "0001-01-01", "9999-12-31").bounds_us("UTC")[1] == EVER_US[1]
