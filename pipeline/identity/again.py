@@ -65,8 +65,9 @@ def _later_pairs(sightings: Sightings) -> tuple[np.ndarray, np.ndarray]:
     n_pairs = size * (size - 1) // 2
     last = np.cumsum(n_pairs)
     total = int(last[-1]) if len(last) else 0
-    drawn = np.arange(total)
-    if total > MAX_PAIRS:
+    if total <= MAX_PAIRS:
+        drawn = np.arange(total)
+    else:
         drawn = np.unique(np.random.default_rng(SEED).integers(0, total, MAX_PAIRS))
     camera = np.searchsorted(last, drawn, side="right")
     nth = drawn - (last - n_pairs)[camera]  # of the pairs (0, 1), (0, 2), (1, 2), (0, 3), ... of that camera

@@ -70,7 +70,7 @@ def learn(
 ) -> Passing:
     """Learn the travel times between every two cameras from the night itself.
 
-    pairs (P, 2) are candidates; look (P,) the log of how much more alike they look than two strangers. Of every two
+    pairs (P, 2) are candidates, sorted; look (P,) the log of how much more alike they look than two strangers. Of every two
     cameras is learned, in turns: which pairs match, where everybody has one partner in the other camera or none, rivals
     counting against each other (belief propagation, Williams and Lau 2014); what share has a partner; and the density
     of the travel times of matches against that of all pairs. time_told False leaves the travel times out.
@@ -81,7 +81,7 @@ def learn(
     b = np.where(swapped, pairs[:, 0], pairs[:, 1])
     n_cameras = len(topology.cameras)
     way = sightings.camera[a].astype(np.int64) * n_cameras + sightings.camera[b]
-    order = np.lexsort((b, a, travel_us(sightings, topology, a, b), way))
+    order = np.lexsort((travel_us(sightings, topology, a, b), way))  # equal times in the order of the pairs
     ways, first = np.unique(way[order], return_index=True)
     first = np.append(first, len(order)).astype(np.int64)
     partners = mean_partners(sightings, topology)
