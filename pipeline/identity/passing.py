@@ -70,10 +70,10 @@ def learn(
 ) -> Passing:
     """Learn the travel times between every two cameras from the night itself.
 
-    pairs (P, 2) are candidates, sorted; look (P,) the log of how much more alike they look than two strangers. Of every two
-    cameras is learned, in turns: which pairs match, where everybody has one partner in the other camera or none, rivals
-    counting against each other (belief propagation, Williams and Lau 2014); what share has a partner; and the density
-    of the travel times of matches against that of all pairs. time_told False leaves the travel times out.
+    pairs (P, 2) are candidates, sorted; look (P,) the log of how much more alike they look than two strangers. Of every
+    two cameras is learned, in turns: which pairs match, where everybody has one partner in the other camera or none,
+    rivals counting against each other (belief propagation, Williams and Lau 2014); what share has a partner; and the
+    density of the travel times of matches against that of all pairs. time_told False leaves the travel times out.
     Source of the turns: expectation maximisation, Dempster, Laird and Rubin 1977; of the bandwidth: Silverman 1986.
     """
     swapped = sightings.camera[pairs[:, 0]] > sightings.camera[pairs[:, 1]]
