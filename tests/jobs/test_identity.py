@@ -355,7 +355,7 @@ def test_a_refusal_by_a_one_way_link_is_measured_along_it(gate_s, quay_s, says):
         assert (first, then) == (0, 1), "the gate comes first, whatever the clocks say"
         travel_s = (spots.started_at_us[then] - spots.ended_at_us[first]) / 1e6
         told = _reason(topology, spots, first, then, relation, 0.9, travel_s)
-        assert told.startswith(says or "likely as a pair")
+        assert told.startswith(says or "likely by looks alone")
         assert says is None or "outside" not in says or told.endswith(", expected 0 to 60")
 
 
