@@ -1,4 +1,4 @@
-"""How alike two tracklets look: exemplar sets, freed of what the camera adds, compared set against set."""
+"""The exemplars of tracklets as sets, and how to free them of what the camera adds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ VECTOR_BLOCK = 16384
 
 LEAST_LEFT = 1e-6
 """Length under which what is left of an exemplar is rounding."""
-
-PAIR_BLOCK = 4096
-"""Pairs compared at once: 8 exemplars of 128 floats on both sides make 32 MiB."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -54,31 +51,6 @@ class ExemplarSets:
         return np.add.reduceat(self.vector.astype(np.float64), self.first[:-1], axis=0) / self.size[:, None]
 
 
-def bias(sets: ExemplarSets, camera: np.ndarray, n_cameras: int) -> np.ndarray:
-    """Return what each camera adds to what it sees, (C, D) float64: the mean of all it saw.
-
-    camera (N,) int, camera of each tracklet. The mean of few tracklets is mostly those tracklets themselves, so both
-    the mean of the whole and each camera's departure from it are shrunk by the positive-part James-Stein rule: weight
-    max(0, 1 - noise / length**2), noise being the squared standard error of the mean. A lone tracklet stays as it is.
-    A camera that saw nothing has the mean of the whole.
-    Source: James and Stein 1961; Efron and Morris 1973. Removing camera means: Gu et al. 2020, "1st place solution to
-    VisDA-2020", section 2.4.
-    """
-    mean = sets.means()  # (N, D), one tracklet one vote
-    tint = np.zeros((n_cameras, mean.shape[1]))
-    if len(sets) == 0:
-        return tint
-    centre = mean.mean(axis=0)
-    order = np.argsort(camera, kind="stable")
-    first = np.searchsorted(camera[order], np.arange(n_cameras + 1))
-    for index in range(n_cameras):
-        own = mean[order[first[index] : first[index + 1]]]
-        if len(own):
-            departure = own.mean(axis=0) - centre
-            tint[index] = departure * _shrinkage(departure, own)
-    return tint + centre * _shrinkage(centre, mean)
-
-
 def without_bias(sets: ExemplarSets, camera: np.ndarray, tint: np.ndarray) -> ExemplarSets:
     """Take each camera's tint (C, D) out of the exemplars: subtract it, make the rest unit length again.
 
@@ -94,44 +66,6 @@ def without_bias(sets: ExemplarSets, camera: np.ndarray, tint: np.ndarray) -> Ex
         known = np.linalg.norm(whole, axis=1, keepdims=True) > LEAST_LEFT  # a look of zeros is unknown, and stays so
         result[part] = np.divide(vector, length, out=whole, where=(length > LEAST_LEFT) & known)
     return ExemplarSets(result, sets.first)
-
-
-def _shrinkage(mean: np.ndarray, sample: np.ndarray) -> float:
-    """Return the James-Stein weight of a mean (D,) taken from `sample` (N, D); 0 where N is 1."""
-    length_sq = float(mean @ mean)
-    if len(sample) < 2 or length_sq == 0.0:
-        return 0.0
-    noise_sq = float(sample.var(axis=0, ddof=1).sum()) / len(sample)
-    return max(0.0, 1.0 - noise_sq / length_sq)
-
-
-def similarity(sets: ExemplarSets, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Compare the sets i (P,) with the sets j (P,): (P,) float32 in [-1, 1], symmetric.
-
-    Every exemplar is matched with the one most like it on the other side; the matches are averaged over each set, and
-    the two averages over both (the average Hausdorff similarity; Dubuisson and Jain 1994). One bad exemplar or a turned
-    back costs little, and a long tracklet does not outvote a short one.
-    """
-    result = np.zeros(len(i), np.float32)
-    for start in range(0, len(i), PAIR_BLOCK):
-        part = slice(start, start + PAIR_BLOCK)
-        a, has_a = _padded(sets, i[part])
-        b, has_b = _padded(sets, j[part])
-        alike = a @ b.transpose(0, 2, 1)  # (R, K, L)
-        alike = np.where(has_a[:, :, None] & has_b[:, None, :], alike, -2.0)  # below any cosine
-        from_a = np.where(has_a, alike.max(axis=2), 0).sum(axis=1) / has_a.sum(axis=1)
-        from_b = np.where(has_b, alike.max(axis=1), 0).sum(axis=1) / has_b.sum(axis=1)
-        result[part] = np.clip((from_a + from_b) / 2, -1, 1)
-    return result
-
-
-def _padded(sets: ExemplarSets, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gather sets as (R, K, D) with a mask (R, K) of the real ones, K being the largest of them."""
-    size = sets.size[index]
-    slot = np.arange(size.max())
-    real = slot < size[:, None]
-    row = sets.first[index][:, None] + np.where(real, slot, 0)
-    return sets.vector[row], real
 
 
 def halves(sets: ExemplarSets) -> tuple[ExemplarSets, np.ndarray, np.ndarray]:

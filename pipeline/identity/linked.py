@@ -31,7 +31,7 @@ class Identities:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Evidence:
-    """The M merges that made the identities, those of people first, then by class group in the order of merging.
+    """The M merges that made the identities, by class group in the order of merging.
 
     identity_id               (M,) object (str)
     tracklet_a, tracklet_b    (M,) object (str), the pair that tied the two sides most firmly; a began first
@@ -40,7 +40,7 @@ class Evidence:
     probability               (M,) float32, that the pair is one object, by all that is known of it
     merge_probability         (M,) float32, that the two sides are, by all pairs between them
     travel_s                  (M,) float64, start of b minus end of a; negative while both see the object
-    rule                      (M,) object (str): "look", "look and time", "look and ground", "person" or "returned"
+    rule                      (M,) object (str): "look", "look and time" or "look and ground"
     """
 
     identity_id: np.ndarray
@@ -77,11 +77,6 @@ class GroupLooks:
     n_pairs: int
     search: str
 
-    @property
-    def centre(self) -> np.ndarray:
-        """The mean of the cameras' tints (128,): what to take from a picture of no camera."""
-        return self.tint.mean(axis=0) if len(self.tint) else np.zeros(self.tint.shape[1], np.float32)
-
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Linked:
@@ -97,11 +92,9 @@ class Fixed:
     """What is settled before a night is linked.
 
     identity_of  identity of tracklets of other nights, by tracklet_id: it stays, and no two of these are joined
-    together     pairs of tracklet ids that somebody said are one: nothing else is asked
-    apart        pairs that somebody said are not
+    apart        pairs of tracklet ids that somebody said are not one
     Pairs that name an unknown tracklet are passed over.
     """
 
     identity_of: Mapping[str, str] = field(default_factory=dict)
-    together: tuple[tuple[str, str], ...] = ()
     apart: tuple[tuple[str, str], ...] = ()

@@ -16,7 +16,7 @@ from pipeline.identity.ground import GroundTracks
 from pipeline.identity.kernels import ties
 from pipeline.identity.linked import Fixed, GroupLooks, Identities, Linked
 from pipeline.identity.looks import Looks
-from pipeline.identity.merges import Merges, by_hand, evidence_of
+from pipeline.identity.merges import Merges, evidence_of
 from pipeline.identity.naming import identity_name
 from pipeline.identity.neighbours import SearchLog
 from pipeline.identity.settled import Settled
@@ -109,7 +109,7 @@ def link_within(
         taught.append(found.looks(str(name), topology.cameras))
     label = settled.joined(label)
     identity = settled.named(label, identity_ids(tracklet_id, sightings.started_at_us, label))
-    made = Merges.concatenate([by_hand(settled), *merges])
+    made = Merges.concatenate(merges)
     evidence = evidence_of(made, tracklet_id, identity, sightings, topology.cameras)
     return Linked(Identities(tracklet_id, identity, confidence), evidence, tuple(taught))
 

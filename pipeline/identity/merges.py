@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.identity.linked import Evidence
-from pipeline.identity.settled import Settled
 from pipeline.identity.topology import Sightings
 
 US_PER_S = 1_000_000
@@ -33,14 +32,9 @@ class Merges:
     @staticmethod
     def concatenate(parts: list[Merges]) -> Merges:
         """Lay merges one after another."""
-        return Merges(*(np.concatenate([getattr(part, name) for part in parts]) for name in Merges.__slots__))
-
-
-def by_hand(settled: Settled) -> Merges:
-    """Return the merges that people made, certain and never compared."""
-    i, j = settled.together.T
-    one = np.ones(len(i), np.float32)
-    return Merges(i, j, np.full(len(i), np.nan, np.float32), one, one, np.full(len(i), "person", dtype=object))
+        kinds = (np.int64, np.int64, np.float32, np.float32, np.float32, object)
+        columns = zip(Merges.__slots__, (np.zeros(0, kind) for kind in kinds))
+        return Merges(*(np.concatenate([none, *(getattr(part, name) for part in parts)]) for name, none in columns))
 
 
 def evidence_of(

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from pipeline.identity.comparing import similarity as similarity_of_sets
 from pipeline.identity.evidence import ExemplarSets
-from pipeline.identity.evidence import similarity as similarity_of_sets
 from pipeline.identity.neighbours import nearest
 
 K1, K2, LAMBDA = 20, 6, 0.3

@@ -17,12 +17,11 @@ class Settled:
 
     identity  (N,) int64, index into `names` of a fixed identity, -1 where none is
     names     fixed identity ids
-    together  (T, 2) int64 rows that are one; apart (A, 2) int64 rows that are not
+    apart     (A, 2) int64 rows that are not one
     """
 
     identity: np.ndarray
     names: tuple[str, ...]
-    together: np.ndarray
     apart: np.ndarray
 
     @staticmethod
@@ -30,18 +29,18 @@ class Settled:
         """Find the rows of the tracklets (N,) sorted by id; what names others is passed over."""
         names = tuple(sorted(set(fixed.identity_of.values())))
         index_of = {name: index for index, name in enumerate(names)}
-        wanted = {*fixed.identity_of, *(name for pair in (*fixed.together, *fixed.apart) for name in pair)}
+        wanted = {*fixed.identity_of, *(name for pair in fixed.apart for name in pair)}
         row_of = {name: row for row, name in enumerate(tracklet_id.tolist()) if name in wanted} if wanted else {}
         identity = np.full(len(tracklet_id), -1, np.int64)
         for name, own in fixed.identity_of.items():
             if name in row_of:
                 identity[row_of[name]] = index_of[own]
-        return Settled(identity, names, _pairs(fixed.together, row_of), _pairs(fixed.apart, row_of))
+        return Settled(identity, names, _pairs(fixed.apart, row_of))
 
     def take(self, index: np.ndarray) -> Settled:
         """Return what concerns the rows `index` (N',), ascending, alone."""
-        kept = [pairs[np.isin(pairs, index).all(axis=1)] for pairs in (self.together, self.apart)]
-        return Settled(self.identity[index], self.names, *(np.searchsorted(index, pairs) for pairs in kept))
+        kept = self.apart[np.isin(self.apart, index).all(axis=1)]
+        return Settled(self.identity[index], self.names, np.searchsorted(index, kept))
 
     def start(self) -> np.ndarray | None:
         """Return (N,) the lowest row of what is one from the beginning, None where nothing is."""
@@ -49,27 +48,16 @@ class Settled:
         return None if (label == np.arange(len(label))).all() else label
 
     def joined(self, label: np.ndarray) -> np.ndarray:
-        """Return labels (N,), each the lowest row of its cluster, with those clusters joined that are one."""
+        """Return labels (N,), each the lowest row of its cluster, with the clusters of one fixed identity joined.
+
+        No cluster of `label` has two fixed identities.
+        """
         known = np.flatnonzero(self.identity >= 0)
-        _, first, which = np.unique(self.identity[known], return_index=True, return_inverse=True)
-        same = np.stack([known[first[which]], known], axis=1)
-        links = np.concatenate([self.together, same])
-        links = links[label[links[:, 0]] != label[links[:, 1]]]
-        parent: dict[int, int] = {}
-
-        def root(row: int) -> int:
-            while parent.get(row, row) != row:
-                row = parent[row]
-            return row
-
-        for i, j in label[links].tolist():
-            low, high = sorted((root(i), root(j)))
-            parent[high] = low
-        if not parent:
-            return label
+        cluster, own = label[known], self.identity[known]
+        lowest = np.full(len(self.names), len(label), np.int64)
+        np.minimum.at(lowest, own, cluster)
         renamed = np.arange(len(label))
-        for row in parent:
-            renamed[row] = root(row)
+        renamed[cluster] = lowest[own]
         return renamed[label]
 
     def free(self, pairs: np.ndarray) -> np.ndarray:
@@ -83,10 +71,10 @@ class Settled:
         return lambda i, j: np.where(self._refused(i, j), np.int8(Relation.NEVER), relate(i, j))
 
     def named(self, label: np.ndarray, identity_id: np.ndarray) -> np.ndarray:
-        """Return identity ids (N,) with the fixed ones in place; where people joined two of those, the lower row's."""
-        known = np.flatnonzero(self.identity >= 0)[::-1]
+        """Return identity ids (N,) with the fixed ones in place."""
+        known = np.flatnonzero(self.identity >= 0)
         fixed = np.full(len(label), -1, np.int64)
-        fixed[label[known]] = self.identity[known]  # of several in one cluster the lowest row comes last, and stays
+        fixed[label[known]] = self.identity[known]
         result, own = identity_id.copy(), np.flatnonzero(fixed[label] >= 0)
         result[own] = np.array([*self.names, None], dtype=object)[fixed[label[own]]]
         return result

@@ -1,4 +1,4 @@
-"""What each camera adds to what it sees: evidence.bias for nights that are too large to copy."""
+"""What each camera adds to what it sees."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ on every machine."""
 
 
 def bias(looks: Looks, camera: np.ndarray, n_cameras: int) -> np.ndarray:
-    """Return what each camera adds to what it sees, (C, D) float64, by the rule of evidence.bias.
+    """Return what each camera adds to what it sees, (C, D) float64: the mean of all it saw.
 
-    looks are read as they lie in the table; camera (N,) int, camera of each tracklet. Neither the vectors nor the means
-    of the tracklets are copied.
+    camera (N,) int, camera of each tracklet, whose mean look is one vote. The mean of few tracklets is mostly those
+    tracklets themselves, so both the mean of the whole and each camera's departure from it are shrunk by the
+    positive-part James-Stein rule: weight max(0, 1 - noise / length**2), noise being the squared standard error of the
+    mean. A lone tracklet stays as it is. A camera that saw nothing has the mean of the whole. looks are read as they
+    lie in the table: neither the vectors nor the means of the tracklets are copied.
+    Source: James and Stein 1961; Efron and Morris 1973. Removing camera means: Gu et al. 2020, "1st place solution to
+    VisDA-2020", section 2.4.
     """
     n_tracklets, dim = len(looks), looks.vector.shape[1]
     camera = np.ascontiguousarray(camera, dtype=np.int64)

@@ -239,13 +239,6 @@ class Lake:
         table = tables.identities_table(tracklet_id, identity_id, confidence, run_id)
         self.storage.write(_identities_path(local_date), tables.to_parquet(table))
 
-    def identity_runs(self) -> dict[str, str]:
-        """Return the run each date's identities come from, by local date."""
-        paths = self.storage.files("identities", ".parquet")
-        return {
-            _date_of(path): table.schema.metadata[b"nightfleet.run_id"].decode() for path, table in self._read(paths)
-        }
-
     def write_fleet(self, config: FleetConfig) -> None:
         """Write the configuration, and the tables of cameras, lines and zones, in place of earlier ones.
 
@@ -351,10 +344,6 @@ def _tracker_path(settings: str) -> str:
 
 def _identities_path(local_date: str) -> str:
     return f"identities/date={local_date}/identities.parquet"
-
-
-def _date_of(path: str) -> str:
-    return path.split("/")[1].removeprefix("date=")
 
 
 def _check_marker(content: bytes, url: str) -> None:

@@ -29,11 +29,12 @@ from pipeline.config import IdentityConfig, LinkConfig
 from pipeline.identity import reranking
 from pipeline.identity.calibration import calibrate, known_strangers
 from pipeline.identity.clustering import agglomerate
-from pipeline.identity.evidence import ExemplarSets, bias, halves, similarity, without_bias
+from pipeline.identity.evidence import ExemplarSets, halves, without_bias
 from pipeline.identity.linking import exemplar_sets, link
 from pipeline.identity.topology import Relation, Sightings, Topology
 from tests.identity import real_nights
 from tests.identity.real_nights import RealNight
+from tests.identity.slow_comparing import bias, similarity
 
 THRESHOLDS = np.arange(0.2, 0.96, 0.02)
 LEAST = 0.1

@@ -26,7 +26,8 @@ class Seen:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.divide(vectors, length, out=np.zeros_like(vectors * length), where=length > 0)
 
 
 def look(seed: int, *, n: int = 1, noise: float = 0.0) -> np.ndarray:

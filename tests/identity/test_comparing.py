@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.identity import comparing, evidence, threads
+from pipeline.identity import comparing, threads
 from pipeline.identity.comparing import similarity, similarity_of_halves
 from pipeline.identity.evidence import ExemplarSets, halves, without_bias
 from pipeline.identity.looks import Looks
+from tests.identity import slow_comparing
 from tests.identity.nights import unit
 
 
@@ -30,7 +31,7 @@ def test_no_pairs():
 def test_equals_the_plain_way(largest):
     sets = some_sets(largest, largest=largest)
     i, j = some_pairs(1, len(sets), 3000)
-    np.testing.assert_allclose(similarity(sets, i, j), evidence.similarity(sets, i, j), atol=1e-6)
+    np.testing.assert_allclose(similarity(sets, i, j), slow_comparing.similarity(sets, i, j), atol=1e-6)
 
 
 def test_both_ways_round_give_the_same_bits():
@@ -61,12 +62,12 @@ def test_tint_is_taken_out_while_reading():
     tint = np.random.default_rng(0).normal(size=(3, 128)) * 0.05
     i, j = some_pairs(4, len(sets), 2000)
     found = similarity(Looks.of(sets).without(tint, camera), i, j)
-    np.testing.assert_allclose(found, evidence.similarity(without_bias(sets, camera, tint), i, j), atol=1e-6)
+    np.testing.assert_allclose(found, slow_comparing.similarity(without_bias(sets, camera, tint), i, j), atol=1e-6)
 
 
 def test_halves_equal_the_plain_way(monkeypatch):
     sets = some_sets(7, n=300, largest=6)
-    want = evidence.similarity(*halves(sets))
+    want = slow_comparing.similarity(*halves(sets))
     monkeypatch.setattr(comparing, "HALVED_AT_ONCE", 37)
     np.testing.assert_allclose(similarity_of_halves(Looks.of(sets)), want, atol=1e-6)
     monkeypatch.setattr(comparing, "MAX_HALVED", 50)

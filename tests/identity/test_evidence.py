@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.identity.evidence import ExemplarSets, bias, halves, similarity, without_bias
+from pipeline.identity.evidence import ExemplarSets, halves, without_bias
 from tests.identity.nights import unit
+from tests.identity.slow_comparing import bias, similarity
 
 
 def freed(sets, camera):

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from pipeline.identity import exact
-from pipeline.identity.evidence import ExemplarSets, similarity
+from pipeline.identity.evidence import ExemplarSets
 from pipeline.identity.search import MAX_QUERY, search, thinned
 from tests.identity.nights import Seen, look, town
 from tests.identity.partitions import saved
+from tests.identity.slow_comparing import similarity
 
 
 def slow(query, partition):

@@ -25,7 +25,7 @@ def walk(*names, who=1):
 def test_nothing_settled_changes_nothing():
     seen, _ = town(seed=2)
     straight = link(*night(seen), IdentityConfig(), device="cpu").identities
-    settled = link(*night(seen), IdentityConfig(), device="cpu", fixed=Fixed({}, (), ())).identities
+    settled = link(*night(seen), IdentityConfig(), device="cpu", fixed=Fixed({}, ())).identities
     assert straight.identity_id.tolist() == settled.identity_id.tolist()
 
 
@@ -45,20 +45,13 @@ def test_tracklets_of_one_known_identity_stay_one_however_they_look():
     assert set(found.values()) == {"id-one"}
 
 
-def test_what_people_joined_is_one_and_says_so():
-    seen = [*walk("a"), Seen("z", "cam5", 5000, 5010, look(99, n=3))]
-    found, evidence = linked(seen, Fixed(together=(("a", "z"),)))
-    assert found["a"] == found["z"]
-    assert evidence.rule.tolist() == ["person"] and evidence.tracklet_a.tolist() == ["a"]
-
-
 def test_what_people_parted_stays_apart_also_through_others():
     found, _ = linked(walk("a", "b", "c"), Fixed(apart=(("a", "c"),)))
     assert found["a"] != found["c"]
 
 
 def test_decisions_on_tracklets_that_are_gone_are_passed_over():
-    found, _ = linked(walk("a", "b"), Fixed({"gone": "id-x"}, (("a", "gone"),), (("gone", "b"),)))
+    found, _ = linked(walk("a", "b"), Fixed({"gone": "id-x"}, (("gone", "b"),)))
     assert len(set(found.values())) == 1 and "id-x" not in found.values()
 
 

@@ -17,11 +17,12 @@ from jobs.identify import identify
 from jobs.search import search
 from pipeline.errors import LakeError, UserError
 from pipeline.identity.calibration import Calibration
-from pipeline.identity.evidence import ExemplarSets, similarity, without_bias
+from pipeline.identity.evidence import ExemplarSets, without_bias
 from pipeline.lake import catalog, index_folders
 from pipeline.lake.writer import Lake
 from tests.conftest import json_of, nightfleet
 from tests.identity.nights import CAR, TRUCK, Seen, look, town
+from tests.identity.slow_comparing import similarity
 from tests.jobs.seen_lakes import DATE, configured, identify_only, seen_lake, write_seen
 from tests.lake.making import NOON_US
 

@@ -41,7 +41,6 @@ def lake(request, tmp_path):
 def test_an_empty_lake_has_nothing_and_says_so_everywhere(lake):
     assert lake.ledger() == []
     assert lake.dates() == []
-    assert lake.identity_runs() == {}
     assert lake.state("gate", "gate-1") is None
     tracklets, cameras = lake.read_tracklets("2026-03-01")
     assert len(tracklets) == len(cameras) == len(lake.read_exemplars("2026-03-01")) == 0
@@ -229,11 +228,12 @@ def test_many_may_create_one_lake_at_once(tmp_path):
 
 def test_identities_and_their_runs(lake):
     ids = np.array(["gate-a", "gate-b"], dtype=object)
+    runs = "SELECT DISTINCT date::VARCHAR AS date, run_id FROM identities"
     lake.write_identities("2026-03-01", ids, ids, np.array([1, 0.5], np.float32), "run-1")
     lake.write_identities("2026-03-02", ids[:0], ids[:0], np.zeros(0, np.float32), "run-2")
-    assert lake.identity_runs() == {"2026-03-01": "run-1", "2026-03-02": "run-2"}
+    assert catalog.query(lake.url, runs).to_pylist() == [{"date": "2026-03-01", "run_id": "run-1"}]
     lake.write_identities("2026-03-01", ids[:1], ids[:1], np.ones(1, np.float32), "run-3")
-    assert lake.identity_runs()["2026-03-01"] == "run-3"
+    assert catalog.query(lake.url, runs).to_pylist() == [{"date": "2026-03-01", "run_id": "run-3"}]
 
 
 def test_lines_and_zones_are_measured_on_the_ground_where_a_camera_is_calibrated(tmp_path):
