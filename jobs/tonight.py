@@ -106,7 +106,7 @@ class Tonight:
             dates=tuple(sorted({local_date, *beside_dates})),
             spots=spots,
             topology=topology,
-            fixed=Fixed(fixed, (), tuple(decided.apart)),
+            fixed=Fixed(fixed, tuple(decided.apart)),
             standing=standing,
             former={name: identity for name, identity in former.items() if identity not in dissolved},
             carried=carried,
