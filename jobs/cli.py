@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,8 @@ import typer
 
 from jobs import printing, printing_identity, printing_scores
 from jobs.cli_identity import explain_app, identity_app, topology_app
-from jobs.cli_options import FleetFile, Json, LakeUrl, checked_date, example
+from jobs.cli_options import FleetFile, Format, Json, LakeUrl, camera_names, checked_date, example
+from jobs.cli_report import report_app
 from jobs.cli_scores import bench_app, evaluate_app, fit_app
 from pipeline import __version__, config
 from pipeline.errors import NightfleetError, UserError
@@ -29,7 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-report_app = typer.Typer(help="Reports over a lake.", no_args_is_help=True)
 app.add_typer(evaluate_app, name="evaluate")
 app.add_typer(report_app, name="report")
 app.add_typer(bench_app, name="bench")
@@ -37,14 +36,6 @@ app.add_typer(identity_app, name="identity")
 app.add_typer(explain_app, name="explain")
 app.add_typer(topology_app, name="topology")
 app.add_typer(fit_app, name="fit")
-
-
-class Format(StrEnum):
-    """How a table is written."""
-
-    table = "table"
-    csv = "csv"
-    parquet = "parquet"
 
 
 def _version(asked: bool) -> None:
@@ -100,7 +91,7 @@ def check(
     """Open every camera's footage, load every model, check clocks, lines and the lake; say what is wrong."""
     from jobs.check import check as job
 
-    result = job(config.load(fleet), cameras=_names(cameras, "--cameras"))
+    result = job(config.load(fleet), cameras=camera_names(cameras, "--cameras"))
     printing.emit(result, as_json, printing.check)
     raise typer.Exit(USER_MISTAKE if result["problems"] else DONE)
 
@@ -137,7 +128,7 @@ def run(
         told = {name: True for name, wanted in asked.items() if wanted}
         execution = fleet_config.execution.model_copy(update=told)
         fleet_config = fleet_config.model_copy(update={"execution": execution})
-    selection = {"date": checked_date(date, "--date"), "cameras": _names(cameras, "--cameras")}
+    selection = {"date": checked_date(date, "--date"), "cameras": camera_names(cameras, "--cameras")}
     if dry_run:
         planned = nightly.dry_run(fleet_config, **selection)
         printing.emit(planned.to_json(), as_json, printing.dry_run)
@@ -215,7 +206,7 @@ def search(
     asked = {"tracklet_id": tracklet, "identity_id": identity, "image": image}
     if sum(value is not None for value in asked.values()) != 1:
         raise UserError("give exactly one of --tracklet ID, --identity ID and --image FILE")
-    cameras = _names(camera, "--camera")
+    cameras = camera_names(camera, "--camera")
     result = job(lake, **asked, class_name=class_name, cameras=cameras, first=first, last=last, top=top)
     if html is not None:
         from jobs.search_sheet import write_sheet
@@ -252,40 +243,6 @@ def erase(
     done = job.erase(seen)
     printing.emit(done.to_json(), as_json, printing_identity.erased)
     raise typer.Exit(CRASHED if done.clean is False else DONE)
-
-
-@report_app.command("traffic", epilog=example("nightfleet report traffic lake --by 15min --format csv"))
-def report_traffic(
-    lake: LakeUrl,
-    by: Annotated[str, typer.Option(help="Length of a bin: 15min, 5min, 1h, 30s.")] = "15min",
-    format: Annotated[Format, typer.Option(help="How to write the counts.")] = Format.table,
-    out: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
-    cameras: Annotated[str | None, typer.Option(help="Only these cameras: A,B")] = None,
-    first: Annotated[str | None, typer.Option("--from", help="First local date, YYYY-MM-DD.")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last local date, included.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Count by camera, line, direction, class and time bin; bins nobody crossed in are there with 0."""
-    from jobs.report import traffic_report
-
-    report = traffic_report(lake, by=by, cameras=_names(cameras, "--cameras"), first_date=first, last_date=last)
-    if as_json:
-        parts = {"counts": report.counts, "totals": report.totals, "dwell": report.dwell}
-        printing.emit({name: rows.to_pylist() for name, rows in parts.items()}, as_json, print)
-    elif format is Format.table and out is None:
-        printing.traffic(report)
-    else:
-        printing.table(report.counts, format.value, out)
-
-
-def _names(text: str | None, option: str) -> list[str] | None:
-    """Split A,B. Raises UserError where that names nothing: it is not meant to stand for everything."""
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise UserError(f"{option}: expected names of cameras, such as A,B, got {text!r}; leave it out for all cameras")
-    return names
 
 
 def main() -> None:

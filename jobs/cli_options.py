@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,15 @@ FleetFile = Annotated[Path, typer.Argument(metavar="FLEET.YAML", help="The fleet
 LakeUrl = Annotated[str, typer.Argument(metavar="LAKE", help="Folder or URL of the lake.")]
 
 
+class Format(StrEnum):
+    """How a table is written."""
+
+    table = "table"
+    csv = "csv"
+    parquet = "parquet"
+    xlsx = "xlsx"
+
+
 def checked_date(text: str | None, option: str) -> str | None:
     """Return a local date as YYYY-MM-DD. Raises UserError, naming the option, for anything else."""
     if text is None:
@@ -23,6 +33,16 @@ def checked_date(text: str | None, option: str) -> str | None:
         return date.fromisoformat(text).isoformat()
     except ValueError:
         raise UserError(f"{option}: expected YYYY-MM-DD, got {text!r}") from None
+
+
+def camera_names(text: str | None, option: str) -> list[str] | None:
+    """Split A,B. Raises UserError where that names nothing: it is not meant to stand for everything."""
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UserError(f"{option}: expected names of cameras, such as A,B, got {text!r}; leave it out for all cameras")
+    return names
 
 
 def example(line: str) -> str:
