@@ -11,12 +11,14 @@ from pipeline.config import DetectorConfig
 from pipeline.types import COCO_CLASSES, Detections
 
 
-def select(candidates: Detections, config: DetectorConfig, *, width_px: int, height_px: int) -> Detections:
+def select(
+    candidates: Detections, config: DetectorConfig, *, width_px: int, height_px: int, suppress: bool = True
+) -> Detections:
     """Keep what the configuration asks for, in this order.
 
     1. rows whose box and score are finite, of a class in `config.classes`, with a score of at least the class's
        threshold; 2. boxes clipped to the picture, empty ones dropped; 3. greedy non-maximum suppression within each
-    class (a box goes when its IoU with a better one exceeds the class's limit).
+    class (a box goes when its IoU with a better one exceeds the class's limit), where `suppress` is wanted.
     Sorted by score descending, ties by x1, y1, x2, y2, then class.
     """
     finite = np.isfinite(candidates.xyxy).all(axis=1) & np.isfinite(candidates.score)
@@ -26,6 +28,8 @@ def select(candidates: Detections, config: DetectorConfig, *, width_px: int, hei
     whole = (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
     found = Detections(clipped, found.score, found.class_id).take(whole)
     found = found.take(_order(found))
+    if not suppress:
+        return found
     return found.take(np.sort(_survivors(found, config)))
 
 

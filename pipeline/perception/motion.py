@@ -9,6 +9,7 @@ from pipeline.config import MotionConfig
 from pipeline.perception import blobs, groups, scale, shadow
 from pipeline.perception.background import Background, Difference
 from pipeline.perception.frames import DeviceFrames
+from pipeline.perception.memory import Memory
 from pipeline.types import COCO_CLASSES, CameraView, Detections
 
 PERSON, CAR = COCO_CLASSES.index("person"), COCO_CLASSES.index("car")
@@ -68,7 +69,8 @@ WHOLE_FILL = 0.25
 class MotionDetector:
     """Background subtraction for one segment of one static camera.
 
-    Its state (the background, following the light) begins anew with every segment, from that segment's own frames only.
+    Its state (the background, which follows the light, and what was seen a moment ago) begins anew with every segment,
+    from that segment's own frames only.
     """
 
     def __init__(self, config: MotionConfig, view: CameraView, sample: np.ndarray) -> None:
@@ -77,6 +79,9 @@ class MotionDetector:
         self._scale = scale.of_camera(config, view)
         self._calibrated = view.homography is not None
         self._lowest_row = feet_rows(self._scale, view.width_px, view.height_px)
+        self._memory = Memory(
+            lambda box: float(self._scale.height_px(box[None], ADULT_M)[0]), view.width_px, view.height_px
+        )
         self._background = None
         # The smallest person is a third as wide as tall and fills half of that box.
         self._min_area_px = config.min_height_px**2 / 6
@@ -90,20 +95,58 @@ class MotionDetector:
         return [self._detect_one(pixels) for pixels in frames.pixels]
 
     def _detect_one(self, pixels: np.ndarray) -> Detections:
-        difference = self._background.subtract(pixels)
-        mask = self._objects(difference)
+        mask, certain, distance = self._see(pixels)
         found = blobs.components(mask, self._min_area_px)
         found = blobs.join_fragments(found, lambda box: self._scale.height_px(box[None], TALLEST_PERSON_M)[0])
-        core = blobs.clean(difference.core) & mask
-        parts = [piece for box in found for piece in self._parted(mask, core, box)]
-        boxes = np.array(parts, np.int64).reshape(-1, 4)
-        strip = np.where(self._is_person(boxes.astype(float)), SHOE_SHARE, SILL_SHARE)
-        boxes = shadow.grounded(boxes, blobs.solid(difference.core), strip)
-        measured = blobs.measure(mask, difference.distance, boxes)
-        person = self._is_person(measured.xyxy)
-        keep = self._is_object(measured.xyxy, person, width_px=pixels.shape[1])
+        parts, changed, laid, members = self._apart(found, mask, certain)
+        person = self._is_person(parts)
+        keep = self._is_object(parts, person, width_px=pixels.shape[1])
+        self._memory.learn(parts[keep], person[keep], members, changed[keep])
+        boxes = np.concatenate([parts[keep], laid])
+        person = np.concatenate([person[keep], np.full(len(laid), True)])
+        height_px, width_px = mask.shape
+        whole = np.clip(np.round(boxes), 0, (width_px, height_px, width_px, height_px)).astype(np.int64)
         class_id = np.where(person, PERSON, CAR).astype(np.int16)
-        return Detections(measured.xyxy.astype(np.float32), score(measured), class_id).take(keep)
+        return Detections(boxes.astype(np.float32), score(blobs.measure(mask, distance, whole)), class_id)
+
+    def _see(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what stands out of the background: mask (H, W) uint8, certain (H, W) bool, distance (H, W) float32."""
+        difference = self._background.subtract(pixels)
+        return self._objects(difference), difference.core, difference.distance
+
+    def _apart(self, found: np.ndarray, mask: np.ndarray, certain: np.ndarray) -> tuple:
+        """Part blobs (B, 4), by their outlines and by what is remembered.
+
+        Returns the parts (N, 4) that outlines give and which of them (N,) memory completed, the boxes (L, 4) of people
+        laid into blobs that did not come apart, and who of the known ones are in such blobs.
+        """
+        core, solid = blobs.clean(certain) & mask, blobs.solid(certain)
+        self._memory.advance()
+        apart, changed, laid, inside = [], [], [], []
+        for box, members in zip(found, self._memory.in_blobs(found)):
+            parts = np.array(self._parted(mask, core, box), np.int64).reshape(-1, 4)
+            if len(parts) == 1 and not self._is_person(parts.astype(float))[0]:
+                rest, people, who = self._memory.before(box, mask)
+                if who and not self._is_person(rest[None].astype(float))[0]:
+                    parts, members = rest[None], []
+                    laid += list(people)
+                    inside += who
+            if len(members) > 1 and not self._memory.agree(members, parts):
+                blob = shadow.grounded(box[None], solid, np.full(1, SHOE_SHARE))[0]
+                laid += list(self._memory.laid_into(members, blob, mask))
+                inside += members
+                continue
+            strip = np.where(self._is_person(parts.astype(float)), SHOE_SHARE, SILL_SHARE)
+            parts = shadow.grounded(parts, solid, strip).astype(float)
+            whole = [self._memory.completed(members[0], parts[0])] if len(parts) == len(members) == 1 else list(parts)
+            changed += [not np.array_equal(*pair) for pair in zip(whole, parts)]
+            apart += whole
+        return (
+            np.array(apart, float).reshape(-1, 4),
+            np.array(changed, bool),
+            np.array(laid, float).reshape(-1, 4),
+            inside,
+        )
 
     def _objects(self, difference: Difference) -> np.ndarray:
         """Take the cast shadows off what differs from the background: (H, W) uint8, 0 or 1.

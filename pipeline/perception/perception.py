@@ -153,8 +153,10 @@ class PerceptionSession:
         """Return each frame's detections, as `filtering.select` leaves them, and their embeddings (N, 128) float32."""
         started_s = time.perf_counter()
         frames = upload(batch, self._device)
-        size = {"width_px": frames.width_px, "height_px": frames.height_px}
-        found = [select(candidates, self._config, **size) for candidates in self._detector.detect(frames)]
+        # Motion proposes nothing twice: what it saw to be two people are two, however much one hides the other.
+        how = {"suppress": not isinstance(self._detector, MotionDetector)}
+        how |= {"width_px": frames.width_px, "height_px": frames.height_px}
+        found = [select(candidates, self._config, **how) for candidates in self._detector.detect(frames)]
         detected_s = time.perf_counter()
         counts = [len(detections) for detections in found]
         xyxy = np.concatenate([np.zeros((0, 4), np.float32), *(detections.xyxy for detections in found)])

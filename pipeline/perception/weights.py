@@ -12,7 +12,7 @@ from pipeline.config import DetectorConfig, EmbedderConfig, digest, is_url
 from pipeline.errors import WeightsError
 
 ALGORITHM_VERSION = {
-    "motion": 2,
+    "motion": 3,
     "onnx detector": 1,
     "torchvision detector": 1,
     "detections": 1,
