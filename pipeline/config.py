@@ -17,15 +17,22 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from pipeline.errors import ConfigError
+from pipeline.homography import DegenerateError, Fit, fit
 from pipeline.types import COCO_CLASSES, TRAFFIC_CLASSES
 
 Point = tuple[float, float]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+
+
+BOTTOM_CENTRE = (0.5, 1.0)
+"""Where in a box an object stands."""
 
 
 class Section(BaseModel):
@@ -45,6 +52,18 @@ class LineConfig(Section):
     classes: tuple[str, ...] | None = Field(
         None, min_length=1, description="count these only, e.g. [person] on a zebra crossing; every class without it"
     )
+    gate: Identifier | None = Field(
+        None, description="lines of one gate in a camera count as one in counts of gates; without it, a gate of its own"
+    )
+    anchor: tuple[Share, Share] = Field(
+        BOTTOM_CENTRE, description="point of the box that crosses: shares of its width and its height from top left"
+    )
+    settle_frames: int | None = Field(
+        None,
+        ge=1,
+        description="boxes of a track beyond the line that make its crossing hold; without it, 1 s of them, whatever "
+        "the frame rate",
+    )
 
     @model_validator(mode="after")
     def _two_places(self) -> LineConfig:
@@ -63,6 +82,9 @@ class ZoneConfig(Section):
 
     name: Identifier
     polygon: tuple[Point, ...] = Field(min_length=3, description="corners in order, picture pixels")
+    anchor: tuple[Share, Share] = Field(
+        BOTTOM_CENTRE, description="point of the box that is inside: shares of its width and its height from top left"
+    )
 
 
 class MotionConfig(Section):
@@ -89,7 +111,9 @@ class DetectorConfig(Section):
     classes: tuple[str, ...] = TRAFFIC_CLASSES
     score_threshold: Share = 0.5
     score_threshold_by_class: dict[str, Share] = {}
-    nms_iou: Share = 0.45
+    nms_iou: Share = Field(
+        0.45, description="of two boxes of a class that overlap by more, the worse goes; `motion` needs none"
+    )
     nms_iou_by_class: dict[str, Share] = {}
     motion: MotionConfig = MotionConfig()
 
@@ -297,11 +321,29 @@ class ExecutionConfig(Section):
     object_store_mib: int = Field(128, ge=80, description="memory of Ray's object store on this machine")
 
 
+class GroundPoint(Section):
+    """A place that can be found in the picture and was measured on the ground."""
+
+    pixel: Point = Field(description="where it is in the picture, pixels")
+    metres: Point = Field(description="where it is on the ground plane common to the fleet, metres")
+
+
 class CameraConfig(Section):
-    """One camera."""
+    """One camera.
+
+    Where `ground_points` are given, `homography` is the one fitted to them once the section is checked.
+    """
 
     id: Identifier
-    footage: str = Field(min_length=1, description="glob or URL of video files, or of folders of images")
+    imported: bool = Field(
+        False, description="its tracks were made elsewhere and come by `nightfleet import`; it has no footage"
+    )
+    footage: str | None = Field(
+        None,
+        min_length=1,
+        validate_default=True,
+        description="glob or URL of video files, or of folders of images; every camera has it that is not `imported`",
+    )
     time_pattern: str | None = Field(None, description="file name with strptime codes, e.g. gate_%Y%m%d_%H%M%S.mp4")
     started_at: datetime | None = Field(
         None,
@@ -321,12 +363,31 @@ class CameraConfig(Section):
             description="picture pixels -> metres on a ground plane common to the fleet (identity.ground_plane)",
         )
     )
+    ground_points: tuple[GroundPoint, ...] | None = Field(
+        None,
+        description="instead of homography: at least four places, no three on a line; more than four, or "
+        "marking_error_px, tell how exact distances and speeds are",
+    )
+    marking_error_px: float | None = Field(
+        None, gt=0, description="how far, in each direction, a ground point may be marked beside its place (1 sigma)"
+    )
     moving: bool = Field(
         False, description="the camera pans, shakes or rides: its own motion is taken out of the tracks"
     )
     lines: tuple[LineConfig, ...] = ()
     zones: tuple[ZoneConfig, ...] = ()
     detector: DetectorConfig | None = Field(None, description="instead of models.detector, for this camera")
+
+    @field_validator("footage")
+    @classmethod
+    def _footage_or_imported(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and not info.data.get("imported"):
+            raise PydanticCustomError("missing", "")
+        if value is not None and info.data.get("imported"):
+            raise ValueError(
+                "the camera is `imported: true`, so it has no footage; keep one of the two, or make two cameras of it"
+            )
+        return value
 
     @field_validator("time_zone")
     @classmethod
@@ -346,6 +407,7 @@ class CameraConfig(Section):
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise ValueError(f"two {kind}s are called {twice[0]!r}; names must differ within a camera")
+        _check_gates(self.lines)
         if self.started_at is not None and self.time_pattern is not None:
             raise ValueError(
                 "started_at and time_pattern are both given; keep time_pattern if the file names tell the time"
@@ -353,6 +415,32 @@ class CameraConfig(Section):
         if self.homography is not None and abs(_determinant(self.homography)) < 1e-12:
             raise ValueError("homography cannot be inverted; its determinant is 0")
         return self
+
+    @model_validator(mode="after")
+    def _calibrated(self) -> CameraConfig:
+        if self.ground_points is None:
+            if self.marking_error_px is not None:
+                raise ValueError("marking_error_px says how well ground_points are marked; there are none, so add them")
+            return self
+        fitted = tuple(map(tuple, self._fit().homography.tolist()))
+        if self.homography is not None and self.homography != fitted:  # equal in what a lake kept
+            raise ValueError(
+                "homography and ground_points are both given; keep ground_points, which tell the error too"
+            )
+        object.__setattr__(self, "homography", fitted)
+        return self
+
+    def ground_fit(self) -> Fit | None:
+        """Return the fit to the ground points; None where there are none."""
+        return None if self.ground_points is None else self._fit()
+
+    def _fit(self) -> Fit:
+        pixels = np.array([point.pixel for point in self.ground_points], np.float64).reshape(-1, 2)
+        metres = np.array([point.metres for point in self.ground_points], np.float64).reshape(-1, 2)
+        try:
+            return fit(pixels, metres, self.marking_error_px)
+        except DegenerateError as error:
+            raise ValueError(f"ground_points: {error}") from None
 
 
 class FleetConfig(Section):
@@ -446,6 +534,29 @@ def digest(*sections: Any) -> str:
     plain = [s.model_dump(mode="json") if isinstance(s, BaseModel) else s for s in sections]
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def _check_gates(lines: tuple[LineConfig, ...]) -> None:
+    """Refuse lines of one gate whose directions have other names, and a gate called like a line outside it."""
+    gates: dict[str, LineConfig] = {}
+    for line in (line for line in lines if line.gate is not None):
+        first = gates.setdefault(line.gate, line)
+        if {line.forward, line.backward} != {first.forward, first.backward}:
+            raise ValueError(
+                f"the lines {first.name!r} and {line.name!r} of gate {line.gate!r} must have the same two directions; "
+                f"got {first.forward!r} and {first.backward!r}, but {line.forward!r} and {line.backward!r}"
+            )
+        if line.settle_frames != first.settle_frames:
+            raise ValueError(
+                f"the lines {first.name!r} and {line.name!r} of gate {line.gate!r} must have the same settle_frames; "
+                f"got {first.settle_frames} and {line.settle_frames}"
+            )
+    for line in lines:
+        if line.gate is None and line.name in gates:
+            raise ValueError(
+                f"the line {line.name!r} is called like a gate that it is no part of; rename one, or write "
+                f"gate: {line.name} in the line"
+            )
 
 
 def _read_yaml(path: Path, absent: str) -> Any:
@@ -622,7 +733,12 @@ def _absolute(config: FleetConfig, folder: Path) -> FleetConfig:
 
     models = ModelsConfig(detector=model(config.models.detector), embedder=model(config.models.embedder))
     cameras = tuple(
-        camera.model_copy(update={"footage": path(camera.footage), "detector": model(camera.detector)})
+        camera.model_copy(
+            update={
+                "footage": None if camera.footage is None else path(camera.footage),
+                "detector": model(camera.detector),
+            }
+        )
         for camera in config.cameras
     )
     return config.model_copy(update={"lake": path(config.lake), "models": models, "cameras": cameras})

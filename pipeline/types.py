@@ -329,3 +329,14 @@ class Exemplars(_Rows):
             ("embedding", np.float32, (n_rows, EMBEDDING_DIM)),
         ):
             _check(self, name, dtype, shape)
+
+    @staticmethod
+    def none() -> Exemplars:
+        """Return no rows."""
+        return Exemplars(
+            tracklet_id=np.zeros(0, object),
+            captured_at_us=np.zeros(0, np.int64),
+            frame=np.zeros(0, np.int32),
+            quality=np.zeros(0, np.float32),
+            embedding=np.zeros((0, EMBEDDING_DIM), np.float32),
+        )

@@ -170,3 +170,51 @@ def test_environment_variables_in_paths(tmp_path, monkeypatch):
     monkeypatch.delenv("FOOTAGE_HERE")
     with pytest.raises(ConfigError, match="environment variable FOOTAGE_HERE, which is not set"):
         load(tmp_path, text.replace(":-there", ""))
+
+
+POINTS = "[{pixel: [0, 0], metres: [0, 0]}, {pixel: [100, 0], metres: [10, 0]}, {pixel: [100, 100], metres: [10, 10]}"
+FOURTH = ", {pixel: [0, 100], metres: [0, 10]}]"
+
+
+def with_camera_keys(text: str) -> str:
+    return GOOD.replace("    time_zone: Europe/Berlin\n", "    time_zone: Europe/Berlin\n" + text)
+
+
+def test_ground_points_stand_for_a_homography_and_survive_the_lake(tmp_path):
+    keys = f"    ground_points: {POINTS}{FOURTH}\n    marking_error_px: 2\n"
+    fleet = load(tmp_path, with_camera_keys(keys))
+    camera = fleet.camera("gate")
+    diagonal = [camera.homography[i][i] for i in range(3)]
+    assert diagonal == pytest.approx([0.1, 0.1, 1.0])
+    assert camera.ground_fit().sigma_px == 2.0
+    again = config.FleetConfig.model_validate_json(fleet.model_dump_json())
+    assert again == fleet
+    assert fleet.camera("square").ground_fit() is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        (f"    ground_points: {POINTS}]\n", "ground_points: 3 points do not fix a homography; mark at least 4"),
+        (
+            f"    ground_points: {POINTS}, {{pixel: [50, 0], metres: [5, 0]}}]\n",
+            "ground_points: too many of the points are the same or lie on one line",
+        ),
+        (
+            f"    ground_points: {POINTS}{FOURTH}\n    homography: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\n",
+            "homography and ground_points are both given; keep ground_points",
+        ),
+        ("    marking_error_px: 2\n", "marking_error_px says how well ground_points are marked; there are none"),
+        (f"    ground_points: {POINTS}{FOURTH}\n    marking_error_px: 0\n", "input should be greater than 0, got 0"),
+        (
+            "    ground_points: [{pixel: [0, 0], meters: [0, 0]}]\n",
+            "`cameras[gate].ground_points[0].metres` is missing; add it",
+        ),
+    ],
+)
+def test_one_sentence_for_ground_points_that_are_none(tmp_path, keys, sentence):
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, with_camera_keys(keys))
+    assert sentence in str(caught.value)
+    assert "cameras[gate]" in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import re
 import tempfile
 import zoneinfo
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from pipeline.errors import LakeError, UserError
-from pipeline.lake import keeping, ledger, schema, tables, thumbnails
+from pipeline.lake import fleet, keeping, ledger, schema, tables, thumbnails
 from pipeline.lake.storage import RemoteStorage
 from pipeline.lake.writer import Lake, unit_location
 from pipeline.types import CLASS_GROUPS
@@ -28,19 +30,47 @@ Connection = duckdb.DuckDBPyConnection
 IDENTITY_VIEWS = ("identities", "identity_evidence", "calibrations", "camera_looks", "identity_decisions")
 """Views over what identifying leaves; those after the first show only what belongs to the identities there are."""
 
-FILE_VIEWS = ("observations", "tracklets", "embeddings", "detections", "frames", "thumbnails", *IDENTITY_VIEWS)
+FILE_VIEWS = (*schema.PER_SEGMENT, *schema.KEPT, *schema.PICTURED, *schema.STORED, *IDENTITY_VIEWS)
 """Views over Parquet files, one .sql each with `$files` for their list."""
+
+MADE = ("extent_days", "line_days", "line_reads")
+"""Small tables made when a lake is opened."""
 
 VIEWS = (
     "watched",
     "gaps",
     "coverage",
+    "extents_computed",
+    "passages_computed",
+    "line_passages_between",
     "crossings_between",
     "crossings",
+    "gate_crossings_between",
+    "gate_crossings",
     "zone_visits_between",
     "zone_visits",
+    "zone_events_between",
+    "zone_events",
+    "local_from",
+    "local_until",
+    "local_iso",
+    "zone_stays",
     "zone_dwell",
+    "camera_bins",
     "traffic_counts",
+    "track_counts",
+    "gate_counts",
+    "peak_hours",
+    "turning_movements",
+    "zone_occupancy",
+    "trip_sightings",
+    "od_flows",
+    "gate_od_flows",
+    "travel_times",
+    "local_text",
+    "line_speeds",
+    "counting_doubts",
+    "heat",
     "identity_sightings",
     "origin_destination",
     "similar_tracklets",
@@ -54,6 +84,9 @@ _DAMAGED = "not a whole Parquet file"
 
 _FLEET_TABLES = ("cameras", "lines", "zones")
 
+BESIDE = "beside"
+"""What a database file is attached as (see connect_beside)."""
+
 
 def connect(url: str, *, time_zone: str | None = None) -> Connection:
     """Open a lake for questions, with every table and view of sql/; instants are shown in `time_zone` (UTC without).
@@ -63,14 +96,49 @@ def connect(url: str, *, time_zone: str | None = None) -> Connection:
     for an unknown zone.
     """
     lake = Lake.open(url)
+    connection = _laid_out(lake, time_zone)
+    try:
+        _lock(connection, lake)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def connect_beside(url: str, file: Path) -> Iterator[Connection]:
+    """Open a lake with a new DuckDB file beside it, attached as BESIDE, for our own statements only: nothing is locked.
+
+    The file is whole once the block is left. Raises LakeError as `connect` does, and where a file of the lake that is
+    read turns out damaged.
+    """
+    connection = _laid_out(Lake.open(url), None)
+    try:
+        connection.execute(f"ATTACH {literal(str(file))} AS {BESIDE}")
+        yield connection
+        connection.execute(f"DETACH {BESIDE}")
+    except duckdb.Error as error:
+        damage = _damage(connection, error, _viewed_files(connection))
+        raise LakeError(damage or f"{url}: cannot be written into one file: {_sentence(error)}") from None
+    finally:
+        connection.close()
+
+
+def _laid_out(lake: Lake, time_zone: str | None) -> Connection:
+    """Open a lake with everything laid out, and nothing locked yet."""
     connection = duckdb.connect(":memory:")
     try:
-        connection.execute(f"SET TimeZone = {_literal(_checked_zone(time_zone))}")
-        _load_tables(connection, lake)
+        connection.execute(f"SET TimeZone = {literal(_checked_zone(time_zone))}")
+        # A footer is read once a connection, not once a query: of thousands of files that is what takes the time.
+        connection.execute("SET parquet_metadata_cache = true")
+        laid = _load_tables(connection, lake)
         connection.execute(_class_group())
         for name in VIEWS:
             connection.execute(_sql(name))
-        _lock(connection, lake)
+        # Only now over all files: DuckDB goes through the list again for every view that it makes over another.
+        for name, files in laid.items():
+            over_all = _sql(name).replace("CREATE VIEW", "CREATE OR REPLACE VIEW").replace("$files", _list(files))
+            connection.execute(over_all)
     except BaseException:
         connection.close()
         raise
@@ -119,8 +187,22 @@ def select(connection: Connection, sql: str, params: Sequence[Any] | Mapping[str
         raise LakeError(damage) if damage else UserError(f"the query cannot be answered: {_sentence(error)}") from None
 
 
-def _load_tables(connection: Connection, lake: Lake) -> None:
-    """Load the small tables, and lay views over the files of the entered units."""
+def statements(text: str) -> tuple[list[str], str]:
+    """Return the statements that a semicolon ends, without it and without empty ones, and the text after the last."""
+    content, parts, begins = text.encode(), [], 0
+    for ends in _semicolons(text):
+        parts.append(content[begins:ends].decode())
+        begins = ends + 1
+    return [part for part in parts if part.strip()], content[begins:].decode()
+
+
+def sql_text(name: str) -> str:
+    """Return the text of a view or macro: what it is for and its columns, then how it is made."""
+    return _sql(name)
+
+
+def _load_tables(connection: Connection, lake: Lake) -> dict[str, list[str]]:
+    """Load the small tables, and lay views over the first file of each table; return all files that they go over."""
     if isinstance(lake.storage, RemoteStorage):
         connection.register_filesystem(lake.storage.filesystem)
     entries = lake.ledger()
@@ -129,9 +211,8 @@ def _load_tables(connection: Connection, lake: Lake) -> None:
         path = f"{name}/{name}.parquet"
         content = lake.storage.read(path)
         empty = schema.TABLES[name].empty_table()
-        _create(
-            connection, name, empty if content is None else tables.from_parquet(content, lake.storage.location(path))
-        )
+        held = empty if content is None else tables.from_parquet(content, lake.storage.location(path))
+        _create(connection, name, fleet.completed(name, held))
     files = {
         name: [unit_location(lake, name, entry) for entry in entries if getattr(entry, name) > 0]
         for name in schema.PER_SEGMENT
@@ -148,15 +229,16 @@ def _load_tables(connection: Connection, lake: Lake) -> None:
     ]
     for name in IDENTITY_VIEWS:
         files[name] = [lake.storage.location(path) for path in lake.storage.files(name, ".parquet")]
+    files |= _stored(connection, lake)
     for name in FILE_VIEWS:
-        if files[name]:
-            _lay(connection, name, files[name])
-        else:
+        if not files[name]:
             _create(connection, name, _empty(name))
+    there = [name for name in FILE_VIEWS if files[name]]
+    return {name: files[name] for name in there if _lay(connection, name, files[name][:1])}
 
 
-def _lay(connection: Connection, name: str, files: list[str]) -> None:
-    """Lay a view over files. Raises LakeError where DuckDB finds one damaged already.
+def _lay(connection: Connection, name: str, files: list[str]) -> bool:
+    """Lay a view over files; tell whether it goes over them. Raises LakeError where DuckDB finds one damaged already.
 
     Kept detections and thumbnails are not needed for any other table: their view then says so to whoever asks for it.
     """
@@ -170,9 +252,24 @@ def _lay(connection: Connection, name: str, files: list[str]) -> None:
             raise LakeError(damage) from None
         _create(connection, f"_no_{name}", _empty(name))
         connection.execute(
-            f"CREATE VIEW {name} AS SELECT kept.* FROM (SELECT 1 WHERE error({_literal(damage)}) IS NULL) "
+            f"CREATE VIEW {name} AS SELECT kept.* FROM (SELECT 1 WHERE error({literal(damage)}) IS NULL) "
             f"LEFT JOIN _no_{name} AS kept ON true"
         )
+        return False
+    return True
+
+
+def _stored(connection: Connection, lake: Lake) -> dict[str, list[str]]:
+    """Make the tables MADE, and return the files of schema.STORED that are true of the lines and units there are."""
+    held = [path for table in schema.STORED for path in lake.storage.files(table, ".parquet")]
+    _create(connection, "_stored_files", pa.table({"path": pa.array(held, pa.string())}))
+    for name in MADE:
+        connection.execute(_sql(name))
+    files = {}
+    for table, days in zip(schema.STORED, ("extent_days", "line_days"), strict=True):
+        valid = connection.execute(f"SELECT path FROM {days} WHERE is_stored ORDER BY ALL").fetchall()
+        files[table] = [lake.storage.location(path) for (path,) in valid]
+    return files
 
 
 def _with_partition(entries: list[ledger.LedgerEntry]) -> pa.Table:
@@ -188,7 +285,7 @@ def _empty(name: str) -> pa.Table:
     if name == "detections":  # DuckDB takes no half floats from Arrow; out of Parquet it makes floats of them
         at = table.schema.get_field_index("embedding")
         table = table.set_column(at, "embedding", table["embedding"].cast(schema.VECTOR))
-    if name in (*schema.PER_SEGMENT, *schema.KEPT, *schema.PICTURED):
+    if name in (*schema.PER_SEGMENT, *schema.KEPT, *schema.PICTURED, *schema.STORED):
         table = table.append_column("camera", pa.array([], pa.string()))
     if name == "identity_decisions":
         return table
@@ -208,7 +305,7 @@ def _lock(connection: Connection, lake: Lake) -> None:
         # DuckDB compares both what it was given and what the file system calls it, `memory:///lake` for `memory://lake`.
         folders |= {f"{lake.url}/", f"{lake.storage.protocol}://{str(lake.storage.root).lstrip('/')}/"}
     # Sorting more than fits in memory spills to disk; without a folder named, DuckDB would use the working directory's.
-    connection.execute(f"SET temp_directory = {_literal(tempfile.gettempdir() + '/nightfleet-spill')}")
+    connection.execute(f"SET temp_directory = {literal(tempfile.gettempdir() + '/nightfleet-spill')}")
     connection.execute(f"SET allowed_directories = {_list(sorted(folders))}")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -216,16 +313,23 @@ def _lock(connection: Connection, lake: Lake) -> None:
 
 def _without_semicolon(sql: str) -> str:
     """Cut one statement at the semicolon that ends it, if one does; those in strings and comments are no such thing."""
+    ends = _semicolons(sql)
+    return sql.encode()[: ends[0]].decode() if ends else sql
+
+
+def _semicolons(sql: str) -> list[int]:
+    """Return where statements end, as offsets into the text's UTF-8."""
     content = sql.encode()
-    for offset, kind in duckdb.tokenize(sql):
-        if kind == duckdb.token_type.operator and content[offset : offset + 1] == b";":
-            return content[:offset].decode()
-    return sql
+    return [
+        offset
+        for offset, kind in duckdb.tokenize(sql)
+        if kind == duckdb.token_type.operator and content[offset : offset + 1] == b";"
+    ]
 
 
 def _class_group() -> str:
     """Return the SQL of class_group(class): what types.class_group says, as a macro."""
-    cases = " ".join(f"WHEN {_literal(name)} THEN {_literal(group)}" for name, group in CLASS_GROUPS.items())
+    cases = " ".join(f"WHEN {literal(name)} THEN {literal(group)}" for name, group in CLASS_GROUPS.items())
     return f"CREATE MACRO class_group(class) AS CASE class {cases} ELSE class END"
 
 
@@ -233,12 +337,13 @@ def _sql(name: str) -> str:
     return (resources.files("pipeline.lake") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """Return a text as it stands in SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def _list(texts: Sequence[str]) -> str:
-    return "[" + ", ".join(_literal(text) for text in texts) + "]"
+    return "[" + ", ".join(literal(text) for text in texts) + "]"
 
 
 def _checked_zone(time_zone: str | None) -> str:
@@ -274,6 +379,8 @@ def _damage(connection: Connection, error: duckdb.Error, files: Sequence[str]) -
     remedy = "remove the ledger's file of the same name and run again"
     if any(f"/{name}/date=" in path for name in schema.KEPT):
         remedy = "remove it, and keep detections anew by `nightfleet run FLEET.YAML --keep-detections`"
+    elif any(f"/{name}/date=" in path for name in schema.STORED):
+        remedy = "remove it; the next report makes it anew"
     elif "/thumbnails/date=" in path:
         remedy = "remove it, and make it anew by `nightfleet run FLEET.YAML --keep-thumbnails`"
     elif any(f"/{name}/" in path for name in IDENTITY_VIEWS):

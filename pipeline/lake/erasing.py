@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.lake import erasures, identity_tables, schema, tables, undeciding, unseeing
+from pipeline.lake import crossed, erasures, identity_tables, schema, tables, undeciding, unseeing
 from pipeline.lake.erasures import Erasure
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.unseeing import Unseen
@@ -24,9 +24,9 @@ from pipeline.lake.writer import Lake, unit_path
 from pipeline.types import EMBEDDING_DIM, Observations
 
 _OF_IDENTITIES = ("identities", "identity_evidence", "identity_decisions")
-ORDER = ("thumbnails", "tracklets", *_OF_IDENTITIES, "observations", "embeddings")
+ORDER = ("thumbnails", *schema.STORED, "tracklets", *_OF_IDENTITIES, "observations", "embeddings")
 """Tables in the order in which rows go: what is shown first; kept detections go before observations, by which they are
-found."""
+found. Stored tables go by whole files, and are made anew by whoever asks for them."""
 
 _ID_COLUMNS = ("tracklet_id", "tracklet_a", "tracklet_b", "identity_id")
 _COUNTED = (*schema.PER_SEGMENT, "detections")
@@ -116,12 +116,13 @@ def find(lake: Lake, targets: Targets) -> Findings:
 def remove(lake: Lake, erasure: Erasure, found: Findings) -> None:
     """Take everything found out of the lake's tables, and bring the ledger's row counts up to date."""
     targets = Targets(erasure.names)
+    crossed.forget(lake, erasure.cameras, erasure.dates)
     undeciding.remove(lake, targets.names)  # first: who stands for the erased is known by identities and evidence
     for table in ORDER:
         if table == "observations":
             for unseen in found.unseen:
                 unseeing.remove(lake, unseen)
-        if table == "identity_decisions":
+        if table in ("identity_decisions", *schema.STORED):
             continue
         for path in found.rows.get(table, ()):
             content = tables.from_parquet(lake.storage.read(path), lake.storage.location(path))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config import FleetConfig, Point, digest
+from pipeline.config import BOTTOM_CENTRE, FleetConfig, Point, digest
+from pipeline.homography import across_error
 from pipeline.lake import schema
+
+_DEFAULTS = {"anchor_x": BOTTOM_CENTRE[0], "anchor_y": BOTTOM_CENTRE[1]}
+"""What older lakes, which lack these columns, were made with."""
 
 
 def fleet_tables(config: FleetConfig) -> dict[str, pa.Table]:
@@ -14,6 +18,7 @@ def fleet_tables(config: FleetConfig) -> dict[str, pa.Table]:
     cameras, lines, zones = [], [], []
     for camera in config.cameras:
         homography = None if camera.homography is None else np.array(camera.homography, np.float64)
+        fitted = camera.ground_fit()
         cameras.append(
             {
                 "camera_id": camera.id,
@@ -36,6 +41,11 @@ def fleet_tables(config: FleetConfig) -> dict[str, pa.Table]:
                     "backward": line.backward,
                     "classes": None if line.classes is None else list(line.classes),
                     "length_m": None if homography is None else _length(_on_ground(homography, line.points)),
+                    "gate_id": line.gate or line.name,
+                    "anchor_x": line.anchor[0],
+                    "anchor_y": line.anchor[1],
+                    "settle_frames": line.settle_frames,
+                    "scale_error": None if fitted is None else across_error(fitted, np.array(line.points, np.float64)),
                 }
             )
         for zone in camera.zones:
@@ -46,10 +56,25 @@ def fleet_tables(config: FleetConfig) -> dict[str, pa.Table]:
                     "x": [x for x, _ in zone.polygon],
                     "y": [y for _, y in zone.polygon],
                     "area_sqm": None if homography is None else _area(_on_ground(homography, zone.polygon)),
+                    "anchor_x": zone.anchor[0],
+                    "anchor_y": zone.anchor[1],
                 }
             )
     rows = {"cameras": cameras, "lines": lines, "zones": zones}
     return {name: pa.Table.from_pylist(rows[name], schema=schema.TABLES[name]) for name in rows}
+
+
+def completed(name: str, table: pa.Table) -> pa.Table:
+    """Return a fleet table of an older lake with the columns it lacks: their defaults, or NULL where unknown."""
+    for field in schema.TABLES[name]:
+        if field.name in table.schema.names:
+            continue
+        if field.name == "gate_id":
+            values = table["line_id"]
+        else:
+            values = pa.array([_DEFAULTS.get(field.name)] * len(table), field.type)
+        table = table.append_column(field, values)
+    return table.select(schema.TABLES[name].names)
 
 
 def _on_ground(homography: np.ndarray, points: tuple[Point, ...]) -> np.ndarray:

@@ -9,8 +9,12 @@ import pyarrow as pa
 
 from pipeline.lake import schema
 
-_ADDED = ("motion_unknown",)
-"""Counts that older ledgers lack; 0 is read for them."""
+_ADDED = {"motion_unknown": 0, "footage": "", "footage_fingerprint": ""}
+"""Columns that older ledgers lack, and what is read for them."""
+
+IMPORTED = "import"
+"""`clock_source` of a unit that `nightfleet import` wrote: its `url` is a file of tracks, and its `footage` what they
+are of, if that was named."""
 
 _INSTANTS = ("started_at", "ended_at", "finished_at")
 
@@ -54,6 +58,8 @@ class LedgerEntry:
     motion_unknown: int
     version: str
     finished_at_us: int
+    footage: str = ""
+    footage_fingerprint: str = ""
 
 
 def to_table(entries: Iterable[LedgerEntry]) -> pa.Table:
@@ -68,10 +74,10 @@ def to_table(entries: Iterable[LedgerEntry]) -> pa.Table:
 
 def completed(table: pa.Table) -> pa.Table:
     """Return a table of an older ledger with the columns it lacks, in the order of schema.LEDGER."""
-    for name in _ADDED:
+    for name, blank in _ADDED.items():
         if name not in table.schema.names:
             field = schema.LEDGER.field(name)
-            table = table.append_column(field, pa.array([0] * len(table), field.type))
+            table = table.append_column(field, pa.array([blank] * len(table), field.type))
     return table.select(schema.LEDGER.names)
 
 

@@ -203,6 +203,34 @@ THUMBNAILS = _table(
     ],
 )
 
+STORED_CROSSINGS = _table(
+    "stored_crossings",
+    [
+        _field("camera_id", pa.string(), "camera"),
+        _field("line_id", pa.string(), "line crossed"),
+        _field("is_forward", pa.bool_(), "true from left to right of the line"),
+        _field("class", pa.string(), "class of the tracklet"),
+        _field("tracklet_id", pa.string(), "who crossed"),
+        _field("crossed_at", INSTANT, "instant of the crossing, between two frames", "microseconds since 1970 UTC"),
+        _field("x", pa.float64(), "place of the box's anchor then", "pixels"),
+        _field("y", pa.float64(), "place of the box's anchor then", "pixels"),
+        _field("nth", pa.int32(), "first box beyond the line, from 1; null where time settles", nullable=True),
+    ],
+)
+
+STORED_EXTENTS = _table(
+    "stored_extents",
+    [
+        _field("camera_id", pa.string(), "camera"),
+        _field("tracklet_id", pa.string(), "object in one camera"),
+        _field("x1", pa.float32(), "hull of all its boxes, left edge", "pixels"),
+        _field("y1", pa.float32(), "top edge", "pixels"),
+        _field("x2", pa.float32(), "right edge", "pixels"),
+        _field("y2", pa.float32(), "bottom edge", "pixels"),
+        _field("longest_step_px", pa.float32(), "from one box to the next, no point of it moved further", "pixels"),
+    ],
+)
+
 CAMERAS = _table(
     "cameras",
     [
@@ -213,6 +241,10 @@ CAMERAS = _table(
     ],
 )
 
+_ANCHOR = [
+    _field("anchor_x", pa.float64(), "point of a box that counts, from its left edge", "share of its width"),
+    _field("anchor_y", pa.float64(), "point of a box that counts, from its top edge", "share of its height"),
+]
 _DIRECTED = [
     _field("camera_id", pa.string(), "camera"),
     _field("line_id", pa.string(), "name of the line, unique in its camera"),
@@ -229,6 +261,21 @@ LINES = _table(
         _field("backward", pa.string(), "the other direction"),
         _field("classes", pa.list_(pa.string()), "classes the line counts; null for every class", nullable=True),
         _field("length_m", pa.float64(), "length on the ground where calibrated", "metres", nullable=True),
+        _field("gate_id", pa.string(), "gate the line is part of; its own name where it stands alone"),
+        *_ANCHOR,
+        _field(
+            "settle_frames",
+            pa.int32(),
+            "boxes beyond the line after which a track may cross anew; null for 1 s of them",
+            nullable=True,
+        ),
+        _field(
+            "scale_error",
+            pa.float64(),
+            "relative standard deviation of ground distances across the line at its middle, by the calibration; "
+            "null where it is not known",
+            nullable=True,
+        ),
     ],
 )
 
@@ -240,6 +287,7 @@ ZONES = _table(
         _field("x", pa.list_(pa.float64()), "corners", "pixels"),
         _field("y", pa.list_(pa.float64()), "corners", "pixels"),
         _field("area_sqm", pa.float64(), "area on the ground where calibrated", "square metres", nullable=True),
+        *_ANCHOR,
     ],
 )
 
@@ -279,8 +327,10 @@ LEDGER = _table(
         _field("wall_s", pa.float64(), "whole unit", "seconds"),
         _field("bad_packets", pa.int64(), "damaged packets passed over in decoding"),
         _field("motion_unknown", pa.int64(), "frames in which how a moving camera moved could not be told"),
-        _field("version", pa.string(), "nightfleet that made it"),
+        _field("version", pa.string(), "version of the program that made it"),
         _field("finished_at", INSTANT, "when the unit was entered", "microseconds since 1970 UTC"),
+        _field("footage", pa.string(), "footage that imported tracks are of, where it was named; else empty"),
+        _field("footage_fingerprint", pa.string(), "digest of it; else empty"),
     ],
 )
 
@@ -296,6 +346,8 @@ TABLES: dict[str, pa.Schema] = {
     "camera_looks": CAMERA_LOOKS,
     "identity_decisions": IDENTITY_DECISIONS,
     "thumbnails": THUMBNAILS,
+    "stored_crossings": STORED_CROSSINGS,
+    "stored_extents": STORED_EXTENTS,
     "cameras": CAMERAS,
     "lines": LINES,
     "zones": ZONES,
@@ -308,6 +360,9 @@ PER_SEGMENT = ("observations", "tracklets", "embeddings")
 
 KEPT = ("detections", "frames")
 """Tables with such files only where a run was told to keep detections; a segment's `frames` are written last."""
+
+STORED = ("stored_extents", "stored_crossings")
+"""Tables found from the others and kept to be found once; their files' names say what they were made from."""
 
 PICTURED = ("thumbnails",)
 """Tables with such files only where a run was told to keep thumbnails; a unit's are always of its rows."""

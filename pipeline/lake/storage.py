@@ -27,6 +27,9 @@ _FOREIGN_TEMPORARY_AGE_S = 86_400
 _OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "memory"})
 """Protocols whose uploads appear whole or not at all."""
 
+_WRITTEN = ("ETag", "etag", "generation", "mtime", "LastModified", "last_modified", "updated", "created")
+"""Names under which stores say which version of a file is there, the most exact first."""
+
 
 class LocalStorage:
     """Files below a local folder. Paths are relative, with forward slashes."""
@@ -93,6 +96,17 @@ class LocalStorage:
             relative = Path(parent).relative_to(self.root).as_posix()
             found += [f"{relative}/{name}" for name in names if name.endswith(ending) and not name.startswith(".")]
         return sorted(found)
+
+    def stamps(self, folder: str, ending: str) -> dict[str, str]:
+        """Return the paths that `files` returns, each with a text that is another once the file is replaced."""
+        stamps = {}
+        for path in self.files(folder, ending):
+            try:
+                of = os.stat(f"{self.url}/{path}")
+            except FileNotFoundError:
+                continue
+            stamps[path] = f"{of.st_ino}-{of.st_mtime_ns}-{of.st_size}"
+        return stamps
 
     def clean(self) -> None:
         """Remove temporary files and folders of processes that no longer live."""
@@ -176,6 +190,19 @@ class RemoteStorage:
             for path in found
             if path.name.endswith(ending) and not path.name.startswith(".")
         )
+
+    def stamps(self, folder: str, ending: str) -> dict[str, str]:
+        """Return the paths that `files` returns, each with a text that is another once the file is replaced; empty
+        where the store does not say when a file was written."""
+        self.filesystem.invalidate_cache()
+        found = self.filesystem.find(str(self.root / folder), detail=True).items()
+        stamps = {}
+        for place, about in sorted(found):
+            path = PurePosixPath(place)
+            if path.name.endswith(ending) and not path.name.startswith("."):
+                said = [f"{about[key]}" for key in _WRITTEN if about.get(key) is not None]
+                stamps[path.relative_to(self.root).as_posix()] = f"{said[0]}-{about.get('size')}" if said else ""
+        return stamps
 
     def clean(self) -> None:
         """Remove temporary files older than a day: whose they are cannot be told from here."""

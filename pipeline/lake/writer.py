@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from pipeline.config import FleetConfig, TrackerConfig, digest
 from pipeline.errors import LakeError
-from pipeline.lake import fleet, ledger, schema, tables
+from pipeline.lake import fleet, ledger, ledger_summary, schema, tables
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.storage import Storage, open_storage
 from pipeline.types import Exemplars, Observations, Tracklets
@@ -163,7 +163,25 @@ class Lake:
 
     def ledger(self) -> list[LedgerEntry]:
         """Return every entry, by camera and start (see ledger.from_table)."""
-        return self._entries(self.storage.files("ledger", ".parquet"))
+        table, dates, _, _ = self._whole_ledger()
+        return ledger.from_table(table, dates)
+
+    def summarise_ledger(self) -> None:
+        """Put the ledger's entries into one file too, so that it is read fast, if there are many."""
+        table, dates, paths, stamps = self._whole_ledger()
+        known = ledger_summary.read(self.storage, stamps)
+        if len(paths) > ledger_summary.FEW and (known is None or sorted(known[2]) != sorted(paths)):
+            ledger_summary.write(self.storage, table, dates, paths, stamps)
+
+    def _whole_ledger(self) -> tuple[pa.Table, list[str], list[str], dict[str, str]]:
+        """Return all entries as a table, their dates and files, and the stamps of the ledger's files."""
+        stamps = self.storage.stamps("ledger", ".parquet")
+        known = ledger_summary.read(self.storage, stamps)
+        table, dates, paths = known or (schema.LEDGER.empty_table(), [], [])
+        read = self._read(sorted(stamps.keys() - set(paths)))
+        parts = [table, *(ledger.completed(part) for _, part in read)]
+        new = [path for path, part in read for _ in range(len(part))]
+        return pa.concat_tables(parts), [*dates, *map(_date_of, new)], [*paths, *new], stamps
 
     def camera_ledger(self, camera_id: str, local_dates: Sequence[str]) -> list[LedgerEntry]:
         """Return one camera's entries of some dates, by start."""
@@ -209,7 +227,7 @@ class Lake:
         read = self._read(paths)
         if not read:
             return []
-        dates = [_LEDGER_PATH.fullmatch(path)[1] for path, table in read for _ in range(len(table))]
+        dates = [_date_of(path) for path, table in read for _ in range(len(table))]
         return ledger.from_table(pa.concat_tables([ledger.completed(table) for _, table in read]), dates)
 
     # -- identities and the fleet -------------------------------------------------------------------------------------
@@ -328,6 +346,11 @@ def unit_location(lake: Lake, table: str, entry: LedgerEntry) -> str:
 def unit_path(table: str, local_date: str, camera_id: str, segment_id: str) -> str:
     """Return the path below the lake of a unit's file of one table."""
     return f"{table}/date={local_date}/camera={camera_id}/{segment_id}.parquet"
+
+
+def _date_of(path: str) -> str:
+    """Return the local date in the path of a ledger's file."""
+    return _LEDGER_PATH.fullmatch(path)[1]
 
 
 def _state_path(camera_id: str, segment_id: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.lake.catalog import query
+from pipeline.lake.catalog import connect, query
 from pipeline.lake.writer import Lake
-from tests.lake.making import NOON_US, fleet, write
+from tests.lake.making import NOON_US, entry, fleet, instant_us, rows, write
 
 SQUARE = {"name": "bay", "polygon": [(100, 100), (200, 100), (200, 200), (100, 200)]}
 # A notch is cut out of this one from above: (150, 120) is in its bounding box, and outside.
@@ -53,6 +53,52 @@ def test_golden(lake, places, frames, expected):
     assert stays(lake) == [pytest.approx(stay) for stay in expected]
 
 
+def test_a_track_that_begins_or_ends_inside_was_not_seen_to_enter_or_leave(lake):
+    tracks = {
+        "through": [OUT, IN, IN, OUT],
+        "began": [IN, IN, OUT],
+        "ended": [OUT, IN, IN],
+        "stood": [IN, IN],
+        "twice": [OUT, *[IN] * 3, *[OUT] * 15, *[IN] * 3],
+    }
+    write(lake, tracks)
+    sql = "SELECT tracklet_id, began_inside, ended_inside FROM zone_visits ORDER BY tracklet_id, entered_at"
+    assert [tuple(row.values()) for row in query(lake.url, sql).to_pylist()] == [
+        ("began", True, False), ("ended", False, True), ("stood", True, True), ("through", False, False),
+        ("twice", False, False), ("twice", False, True),
+    ]  # fmt: skip
+    sql = 'SELECT tracklet_id, event, epoch_us("at") AS us FROM zone_events ORDER BY tracklet_id, us'
+    found = [(r["tracklet_id"], r["event"], (r["us"] - NOON_US) / 1e6) for r in query(lake.url, sql).to_pylist()]
+    assert found == [
+        ("began", "leave", 0.1), ("ended", "enter", 0.1), ("through", "enter", 0.1), ("through", "leave", 0.2),
+        ("twice", "enter", 0.1), ("twice", "leave", 0.3), ("twice", "enter", 1.9),
+    ]  # fmt: skip
+
+
+def test_a_zone_may_be_asked_of_another_point_of_the_box(tmp_path):
+    """Boxes are 40 px high: a foot below the zone, and a middle within."""
+    lake = Lake.open_or_create(str(tmp_path))
+    lake.write_fleet(fleet({"id": "gate", "zones": [SQUARE, {**SQUARE, "name": "heads", "anchor": (0.5, 0.5)}]}))
+    write(lake, {"gate-1": [(150, 215)] * 3})
+    assert query(lake.url, "SELECT zone_id FROM zone_visits")["zone_id"].to_pylist() == ["heads"]
+
+
+def test_events_are_of_their_own_date(tmp_path):
+    lake = Lake.open_or_create(str(tmp_path))
+    lake.write_fleet(fleet({"id": "gate", "zones": [SQUARE]}))
+    began_us = instant_us("2026-03-01T23:59:59.900+00:00")
+    made = rows({"gate-1": [OUT, IN, IN, IN, OUT]}, started_at_us=began_us)
+    lake.write_unit(entry(started_at_us=began_us, ended_at_us=began_us + 500_000), "2026-03-01", *made, None)
+    began_us += 86_400_000_000
+    made = rows({"gate-2": [OUT, IN, IN, IN, OUT]}, started_at_us=began_us - 200_000, segment_id="gate-2")
+    lake.write_unit(entry("gate-2", started_at_us=began_us - 200_000, ended_at_us=began_us), "2026-03-02", *made, None)
+    with connect(lake.url) as connection:
+        expected = {"01": [], "02": ["gate-1 enter", "gate-1 leave", "gate-2 enter"], "03": ["gate-2 leave"]}
+        for day, events in expected.items():
+            sql = "SELECT tracklet_id || ' ' || event FROM zone_events_between($1, $1) ORDER BY \"at\""
+            assert [found for (found,) in connection.execute(sql, [f"2026-03-{day}"]).fetchall()] == events
+
+
 def test_inside_is_by_the_even_odd_rule(tmp_path):
     lake = Lake.open_or_create(str(tmp_path))
     lake.write_fleet(fleet({"id": "gate", "zones": [NOTCHED]}))
@@ -75,4 +121,12 @@ def test_dwell_summary_has_a_row_for_a_zone_nobody_entered(lake):
     write(lake, {"gate-1": [IN] * 11, "gate-2": [IN] * 31})
     (row,) = query(lake.url, "FROM zone_dwell(NULL, NULL)").to_pylist()
     assert (row["class"], row["visits"], row["total_s"], row["mean_s"], row["longest_s"]) == ("car", 2, 4.0, 2.0, 3.0)
-    assert query(lake.url, "FROM zone_dwell('2026-03-02', NULL)").to_pylist()[0]["visits"] == 0
+
+
+def test_dwell_is_unknown_where_nobody_watched(lake):
+    write(lake, {"gate-1": [IN] * 11})  # watched for a minute from noon UTC
+    for period in ("'2026-03-02', NULL", "NULL, '2026-02-28'", "'2026-03-01T12:01', '2026-03-01T13:00'"):
+        (row,) = query(lake.url, f"FROM zone_dwell({period})").to_pylist()
+        assert set(row.values()) == {"gate", "bay", None}, period
+    (row,) = query(lake.url, "FROM zone_dwell('2026-03-01T12:00:30', '2026-03-01T13:00')").to_pylist()
+    assert (row["visits"], row["lower_bounds"], row["total_s"]) == (0, 0, 0.0)

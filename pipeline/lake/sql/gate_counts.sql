@@ -1,0 +1,46 @@
+-- gate_counts(bin_s, first_date, last_date): passages of gates by camera, gate, direction, class and time bin.
+-- Columns: date (local), camera_id, gate_id, direction, class, bin_start (TIMESTAMPTZ), bin_local (the same on the
+-- camera's wall clock, ISO 8601 with UTC offset), bin_s (its length), count (0 where the camera watched and nothing
+-- passed, NULL where it did not watch), coverage_pct (part of the bin that was watched, 0 to 100).
+-- Sorted by camera, gate, direction, class, bin. All as in traffic_counts, but lines of one gate count once, and a line
+-- without a gate is a gate of its own name.
+CREATE MACRO gate_counts(bin_s, first_date, last_date) AS TABLE
+WITH bin AS MATERIALIZED (
+    FROM camera_bins(bin_s, first_date, last_date)
+),
+stream AS (
+    SELECT DISTINCT l.camera_id, l.gate_id, direction, k.class
+    FROM (
+        SELECT camera_id, gate_id, classes, unnest([forward, backward]) AS direction
+        FROM lines
+    ) AS l
+    LEFT JOIN (
+        SELECT DISTINCT camera AS camera_id, class
+        FROM tracklets
+        WHERE
+            (first_date IS NULL OR date >= first_date::DATE - 1)
+            AND (last_date IS NULL OR date <= last_date::DATE + 2)
+    ) AS k ON k.camera_id = l.camera_id AND (l.classes IS NULL OR list_contains(l.classes, k.class))
+),
+counted AS (
+    SELECT x.camera_id, x.gate_id, x.direction, x.class, b.bin_start, count(*) AS n
+    FROM gate_crossings_between(first_date::DATE, last_date::DATE) AS x
+    ASOF JOIN bin AS b ON x.camera_id = b.camera_id AND x.crossed_at >= b.bin_start
+    WHERE epoch_us(x.crossed_at) < epoch_us(b.bin_start) + b.bin_s * 1000000
+    GROUP BY ALL
+)
+SELECT
+    b.date,
+    s.camera_id,
+    s.gate_id,
+    s.direction,
+    s.class,
+    b.bin_start,
+    b.bin_local,
+    b.bin_s,
+    CASE WHEN b.coverage_pct > 0 OR n.n > 0 THEN coalesce(n.n, 0) END AS count,
+    b.coverage_pct
+FROM stream AS s
+JOIN bin AS b USING (camera_id)
+LEFT JOIN counted AS n USING (camera_id, gate_id, direction, class, bin_start)
+ORDER BY s.camera_id, s.gate_id, s.direction, s.class, b.bin_start;
