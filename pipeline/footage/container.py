@@ -18,6 +18,9 @@ from pipeline.footage import files
 AVI_PLACEHOLDER_FRAMES = 1 << 30
 """FFmpeg writes this count into an AVI header before it knows the true one; a killed recording keeps it."""
 
+_DRAWN_TEXT = "tty"
+"""FFmpeg's name for the format as which it takes any file called .txt, .ans or so: it draws the text as pictures."""
+
 HEAD_BYTES = 512
 """Enough of a file's beginning to tell what it is."""
 
@@ -46,6 +49,8 @@ def open_video(url: str) -> Iterator[tuple[InputContainer, VideoStream]]:
         except av.error.FFmpegError as error:
             raise SegmentError(_unopened(url, error)) from None
         with container:
+            if container.format.name == _DRAWN_TEXT:
+                raise SegmentError(_no_video(url, "text"))
             streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
             if not streams:
                 kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "none"
@@ -127,7 +132,10 @@ def _unopened(url: str, error: av.error.FFmpegError) -> str:
         return f"{url}: the mp4 was cut short, its index (moov) at the end is missing; copy it again or repair it"
     if head[:4] in (b"\x1aE\xdf\xa3", b"RIFF"):
         return f"{url}: the header of the video is damaged or cut short; copy it again or repair it"
-    content = "text" if _is_text(head) else "nothing known"
+    return _no_video(url, "text" if _is_text(head) else "nothing known")
+
+
+def _no_video(url: str, content: str) -> str:
     return f"{url}: is not a video: expected mp4, mkv, avi or ts, found {content} in it; check the footage glob"
 
 

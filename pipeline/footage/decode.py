@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Generator, Iterator, Sequence
 from types import TracebackType
@@ -16,6 +17,9 @@ from pipeline.footage.source import PictureStream
 from pipeline.footage.timeline import FrameSampler
 from pipeline.footage.video import VideoSource
 from pipeline.types import FrameBatch, Segment
+
+FRAMES_AHEAD = 8
+"""Pictures that wait for whoever writes or draws them one by one: 50 MB of 1080p."""
 
 
 class SegmentReader:
@@ -161,6 +165,37 @@ def frames_at(
     for time_us, image in _source(segment, image_fps, threads=1).at(wanted) if wanted else ():
         if image.shape == (segment.height_px, segment.width_px, 3):
             yield segment.started_at_us + time_us, image
+
+
+def frames_between(
+    segment: Segment, first_us: int, last_us: int, *, image_fps: float | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield instant and picture (H, W, 3) uint8 RGB of every frame captured in [first_us, last_us), in order.
+
+    Decoded a few frames ahead in a thread, which ends with the generator. Raises SegmentError as a SegmentReader does.
+    """
+    ahead = Prefetch(_between(segment, first_us, last_us, image_fps), FRAMES_AHEAD, f"decode {segment.segment_id}")
+    with contextlib.closing(ahead):
+        yield from ahead
+
+
+def _between(
+    segment: Segment, first_us: int, last_us: int, image_fps: float | None
+) -> Generator[tuple[int, np.ndarray], None, None]:
+    expected = (segment.height_px, segment.width_px, 3)
+    for picture in _source(segment, image_fps, threads=1).pictures_from(first_us - segment.started_at_us):
+        captured_at_us = segment.started_at_us + picture.time_us
+        if captured_at_us >= last_us:
+            return
+        image = picture.rgb()
+        if image is None:
+            continue
+        if image.shape != expected:
+            raise SegmentError(
+                f"{segment.url}: a picture is {image.shape[1]}x{image.shape[0]} pixels but the segment is "
+                f"{expected[1]}x{expected[0]}; split the footage where its size changes"
+            )
+        yield captured_at_us, image
 
 
 def _source(segment: Segment, image_fps: float | None, threads: int) -> PictureStream:

@@ -33,6 +33,12 @@ class PictureSource:
             raise SegmentError(f"{self._segment.url}: none of its {len(names)} pictures can be read")
         check_damage(self._segment.url, self.bad_packets, len(names))
 
+    def pictures_from(self, from_us: int) -> Generator[TimedPicture, None, None]:
+        """Yield the pictures from a time on; one that was not looked at cannot be damaged."""
+        for picture in self.pictures():
+            if picture.time_us >= from_us:
+                yield picture
+
     def spread(self, n: int) -> list[np.ndarray]:
         """Return up to n pictures spread evenly over the folder."""
         names = files.pictures_in(self._segment.url)

@@ -30,6 +30,10 @@ class PictureStream(Protocol):
         """Yield every frame in presentation order; times strictly increase. Raises SegmentError."""
         ...
 
+    def pictures_from(self, from_us: int) -> Generator[TimedPicture, None, None]:
+        """Yield the frames from a time on, as `pictures` does; their indices may be unknown (-1)."""
+        ...
+
     def spread(self, n: int) -> list[np.ndarray]:
         """Return up to n different frames, RGB, spread evenly over the segment, n >= 1."""
         ...

@@ -75,6 +75,14 @@ def cut_out(image: np.ndarray, xyxy: np.ndarray, heads_of: np.ndarray, settings:
     return Thumbnail(jpeg.tobytes(), picture.shape[1], picture.shape[0]) if done else None
 
 
+def hide_heads(image: np.ndarray, people: np.ndarray) -> np.ndarray:
+    """Return a copy of a frame (H, W, 3) uint8 RGB in which the heads of people, boxes (P, 4), are made a mosaic."""
+    picture = image.copy()
+    for person in people:
+        _hide_head(picture, person, (0, 0, image.shape[1], image.shape[0]))
+    return picture
+
+
 def _hide_head(picture: np.ndarray, person: np.ndarray, window: tuple[int, int, int, int]) -> None:
     """Make a mosaic, in place, of what of a person's head lies in the picture that shows `window` of the frame."""
     person = person.astype(np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Generator, Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -112,6 +113,52 @@ class VideoSource:
                 yield picture.time_us, picture.rgb()
             if not left:
                 return
+
+    def pictures_from(self, from_us: int) -> Generator[TimedPicture, None, None]:
+        """Yield the frames from a time on, in presentation order; the index of one that was sought is -1.
+
+        The first is reached from the key frame before it where that spares decoding and is beyond doubt. Raises
+        SegmentError as `pictures` does; of sought footage what is cut off at its end is not missed.
+        """
+        if from_us > SEEK_WORTH_S * 1e6:
+            with containers.open_video(self._url) as (container, stream):
+                frames = self._frames_from(container, stream, from_us)
+                if frames is not None:
+                    yield from frames
+                    return
+        for picture in self.pictures():
+            if picture.time_us >= from_us:
+                yield picture
+
+    def _frames_from(
+        self, container: InputContainer, stream: VideoStream, from_us: int
+    ) -> Iterator[TimedPicture] | None:
+        """Seek, and return the frames from a time on; None where seeking does not lead to before it."""
+        self._set_threads(stream)
+        jumps = av.format.Flags.ts_discont in av.format.Flags(container.format.flags)
+        clock = None if jumps else self._clock(container, stream)
+        if clock is None:
+            return None
+        try:
+            container.seek(clock.pts(from_us), stream=stream)
+        except av.error.FFmpegError:
+            return None
+        frames = self._frames(container, stream)
+        first = next(frames, None)
+        if first is None or first.pts is None or clock.time_us(first.pts) > from_us:
+            return None
+        return self._ascending([first], frames, clock, from_us)
+
+    def _ascending(
+        self, first: list[VideoFrame], rest: Iterator[VideoFrame], clock: _Clock, from_us: int
+    ) -> Iterator[TimedPicture]:
+        """Yield frames that lie at or after a time, each later than the one before."""
+        last_us = from_us - 1
+        for frame in itertools.chain(first, rest):
+            time_us = last_us if frame.pts is None else clock.time_us(frame.pts)
+            if time_us > last_us:
+                last_us = time_us
+                yield TimedPicture(-1, time_us, lambda frame=frame: self._rgb(frame))
 
     def _sought(self, times_us: list[int]) -> Iterator[tuple[int, np.ndarray]]:
         """Yield those of the frames at these times, ascending, that seeking finds beyond doubt."""

@@ -44,13 +44,13 @@ def draw_counts(table: pa.Table, path: str | os.PathLike[str], journeys: pa.Tabl
 
 
 def _strips(table: pa.Table) -> dict[tuple[str, str], dict[str, dict]]:
-    """Gather counts by (camera, line), then by bin: its watched share and the count in each direction."""
+    """Gather counts by (camera, line), then by bin: its coverage and the count in each direction."""
     strips: dict[tuple[str, str], dict[str, dict]] = {}
-    columns = ["camera_id", "line_id", "direction", "bin_start", "bin_local", "count", "watched_share"]
+    columns = ["camera_id", "line_id", "direction", "bin_start", "bin_local", "count", "coverage_pct"]
     for row in sorted(table.select(columns).to_pylist(), key=lambda row: (row["bin_start"], row["direction"])):
         bins = strips.setdefault((row["camera_id"], row["line_id"]), {})
-        here = bins.setdefault(row["bin_local"], {"watched_share": row["watched_share"], "counts": {}})
-        here["counts"][row["direction"]] = here["counts"].get(row["direction"], 0) + row["count"]
+        here = bins.setdefault(row["bin_local"], {"coverage_pct": row["coverage_pct"], "counts": {}})
+        here["counts"][row["direction"]] = here["counts"].get(row["direction"], 0) + (row["count"] or 0)
     return dict(sorted(strips.items()))
 
 
@@ -59,8 +59,8 @@ def _draw_strip(axes, name: tuple[str, str], bins: dict[str, dict]) -> None:
     directions = sorted({direction for here in bins.values() for direction in here["counts"]})
     highest = max((count for here in bins.values() for count in here["counts"].values()), default=0) or 1
     for x, here in zip(place, bins.values()):
-        if here["watched_share"] < 1:
-            axes.axvspan(x - 0.5, x + 0.5, color=_UNWATCHED, alpha=1 - here["watched_share"], lw=0)
+        if here["coverage_pct"] < 100:
+            axes.axvspan(x - 0.5, x + 0.5, color=_UNWATCHED, alpha=1 - here["coverage_pct"] / 100, lw=0)
     for direction, sign, colour in zip(directions, (1, -1), (_UP, _DOWN)):
         counts = [here["counts"].get(direction, 0) for here in bins.values()]
         axes.bar(place, [sign * n for n in counts], width=0.9, color=colour, label=f"{direction} ({sum(counts)})")

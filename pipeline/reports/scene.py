@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import pyarrow as pa
 
-_LINE_RGB, _ZONE_RGB, _TEXT_RGB = (255, 196, 61), (86, 204, 157), (255, 255, 255)
-_ZONE_OPACITY = 0.22
+LINE_RGB, ZONE_RGB, _TEXT_RGB = (255, 196, 61), (86, 204, 157), (255, 255, 255)
+ZONE_OPACITY = 0.22
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 SHOWN_ID_LENGTH = 7
 """An identity's first characters tell it from the others in a picture; its colour does too."""
-_REFERENCE_HEIGHT_PX = 480
+REFERENCE_HEIGHT_PX = 480
 """Height of picture at which strokes are one or two pixels wide; larger pictures get thicker ones."""
 
 
@@ -37,7 +38,7 @@ def draw_scene(
     Boxes that no detection stands behind are drawn thin.
     """
     image = np.ascontiguousarray(image_rgb).copy()
-    scale = max(1.0, image.shape[0] / _REFERENCE_HEIGHT_PX)
+    scale = max(1.0, image.shape[0] / REFERENCE_HEIGHT_PX)
     _draw_zones(image, zones, scale)
     _draw_lines(image, lines, scale)
     captured_us = observations["captured_at"].cast(pa.int64()).to_numpy()
@@ -78,32 +79,37 @@ def _draw_track(image: np.ndarray, track: pa.Table, at_us: int, identity_of: dic
     # A tracklet's number in its camera is the last part of its id; the rest is camera and time.
     name = tracklet_id.rsplit("-", 1)[-1] if identity is None else identity[:SHOWN_ID_LENGTH]
     label = f"{track['class'][-1].as_py()} {name}"
-    _write(image, label, (x1, y1), colour, scale)
+    write_label(image, label, (x1, y1), colour, scale)
 
 
 def _draw_lines(image: np.ndarray, lines: pa.Table, scale: float) -> None:
     for line in lines.to_pylist():
-        a = np.array([line["x1"], line["y1"]])
-        b = np.array([line["x2"], line["y2"]])
-        cv2.line(image, _pixel(a), _pixel(b), _LINE_RGB, round(2 * scale), cv2.LINE_AA)
-        # The arrow points where `forward` goes: to the right hand of one who walks from a to b (y down).
-        right = np.array([-(b - a)[1], (b - a)[0]]) / np.hypot(*(b - a))
-        middle = (a + b) / 2
-        tip = middle + right * 22 * scale
-        cv2.arrowedLine(image, _pixel(middle), _pixel(tip), _LINE_RGB, round(2 * scale), cv2.LINE_AA, tipLength=0.35)
-        _write(image, f"{line['line_id']} > {line['forward']}", _pixel(a), _LINE_RGB, scale)
+        draw_line(image, line, scale)
+        write_label(image, f"{line['line_id']} > {line['forward']}", _pixel((line["x1"], line["y1"])), LINE_RGB, scale)
+
+
+def draw_line(image: np.ndarray, line: dict, scale: float) -> None:
+    """Draw a line, a row of schema.LINES, into an image (H, W, 3) RGB; its arrow points where `forward` goes."""
+    a = np.array([line["x1"], line["y1"]])
+    b = np.array([line["x2"], line["y2"]])
+    cv2.line(image, _pixel(a), _pixel(b), LINE_RGB, round(2 * scale), cv2.LINE_AA)
+    # That is to the right hand of one who walks from a to b (y down).
+    right = np.array([-(b - a)[1], (b - a)[0]]) / np.hypot(*(b - a))
+    middle = (a + b) / 2
+    tip = middle + right * 22 * scale
+    cv2.arrowedLine(image, _pixel(middle), _pixel(tip), LINE_RGB, round(2 * scale), cv2.LINE_AA, tipLength=0.35)
 
 
 def _draw_zones(image: np.ndarray, zones: pa.Table, scale: float) -> None:
     for zone in zones.to_pylist():
         corners = np.stack([zone["x"], zone["y"]], axis=1).round().astype(np.int32).reshape(-1, 1, 2)
-        filled = cv2.fillPoly(image.copy(), [corners], _ZONE_RGB)
-        cv2.addWeighted(filled, _ZONE_OPACITY, image, 1 - _ZONE_OPACITY, 0, dst=image)
-        cv2.polylines(image, [corners], True, _ZONE_RGB, round(scale), cv2.LINE_AA)
-        _write(image, zone["zone_id"], tuple(int(v) for v in corners[0, 0]), _ZONE_RGB, scale)
+        filled = cv2.fillPoly(image.copy(), [corners], ZONE_RGB)
+        cv2.addWeighted(filled, ZONE_OPACITY, image, 1 - ZONE_OPACITY, 0, dst=image)
+        cv2.polylines(image, [corners], True, ZONE_RGB, round(scale), cv2.LINE_AA)
+        write_label(image, zone["zone_id"], tuple(int(v) for v in corners[0, 0]), ZONE_RGB, scale)
 
 
-def _write(image: np.ndarray, text: str, at: tuple[int, int], colour: tuple[int, int, int], scale: float) -> None:
+def write_label(image: np.ndarray, text: str, at: tuple[int, int], colour: tuple[int, int, int], scale: float) -> None:
     """Write a label on a dark plate whose lower left corner is at `at`, kept inside the picture."""
     size = 0.4 * scale
     (width, height), _ = cv2.getTextSize(text, _FONT, size, 1)
@@ -113,5 +119,5 @@ def _write(image: np.ndarray, text: str, at: tuple[int, int], colour: tuple[int,
     cv2.putText(image, text, (x + 2, y - 3), _FONT, size, _TEXT_RGB, 1, cv2.LINE_AA)
 
 
-def _pixel(point: np.ndarray) -> tuple[int, int]:
+def _pixel(point: Sequence[float] | np.ndarray) -> tuple[int, int]:
     return round(float(point[0])), round(float(point[1]))

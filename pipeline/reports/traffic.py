@@ -1,55 +1,18 @@
-"""The traffic report: what crossed which line when, and how long things stayed in zones; as tables and as files."""
+"""The traffic report: what crossed which line when, and how long things stayed in zones."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet as pq
 
-from pipeline.errors import UserError
 from pipeline.lake.catalog import Connection
+from pipeline.reports.selection import Selection, parse_bin, select
 
-_BIN = re.compile(r"(\d+)(s|min|h)")
-_UNIT_S = {"s": 1, "min": 60, "h": 3600}
-_DAY_S = 86_400
-
-TITLES: dict[str, str] = {
-    "camera_id": "camera",
-    "line_id": "line",
-    "zone_id": "zone",
-    "bin_local": "from",
-    "watched_share": "watched",
-    "watched_h": "watched (h)",
-    "busiest_bin": "busiest from",
-    "busiest_count": "in it",
-    "total_s": "total (s)",
-    "mean_s": "mean (s)",
-    "median_s": "median (s)",
-    "longest_s": "longest (s)",
-}
-"""Headings for a printed table; other columns are headed by their name."""
-
-_TOTALS = pa.schema(
-    [
-        ("camera_id", pa.string()),
-        ("line_id", pa.string()),
-        ("direction", pa.string()),
-        ("class", pa.string()),
-        ("count", pa.int64()),
-        ("watched_h", pa.float64()),
-        ("busiest_bin", pa.string()),
-        ("busiest_count", pa.int64()),
-    ]
-)
+LINE_STREAM = ("camera_id", "line_id", "gate_id", "direction", "class")
+"""What is counted apart at lines."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -57,27 +20,13 @@ class TrafficReport:
     """The tables of one report.
 
     counts   one row per camera, line, direction, class and bin (columns: lake/sql/traffic_counts.sql)
-    totals   the bins added up: count, watched_h, busiest_bin (its local start, the first of equals) and busiest_count
+    totals   the bins added up (see `add_up`)
     dwell    one row per camera, zone and class (columns: lake/sql/zone_dwell.sql)
     """
 
     counts: pa.Table
     totals: pa.Table
     dwell: pa.Table
-
-
-def parse_bin(text: str) -> int:
-    """Return the length in seconds of a bin written `<n>s`, `<n>min` or `<n>h`.
-
-    Raises UserError where it is written otherwise, or a day is not a whole number of such bins.
-    """
-    match = _BIN.fullmatch(text.strip())
-    if match is None:
-        raise UserError(f"time bin {text!r}: expected a whole number of s, min or h, such as 15min, 1h or 30s")
-    bin_s = int(match[1]) * _UNIT_S[match[2]]
-    if bin_s == 0 or _DAY_S % bin_s:
-        raise UserError(f"time bin {text!r}: a day is not a whole number of these; take one that is, such as 15min")
-    return bin_s
 
 
 def traffic(
@@ -88,96 +37,67 @@ def traffic(
     last_date: str | None = None,
     cameras: Sequence[str] | None = None,
 ) -> TrafficReport:
-    """Make the traffic report of a lake, by bins of `by`, of some local dates (both included) and some cameras.
+    """Make the traffic report of a lake, by bins of `by`, of a period and some cameras (see `selection.select`).
 
     Raises UserError for a bin, a date or a camera that makes no sense.
     """
     bin_s = parse_bin(by)
-    dates = (_checked_date(first_date), _checked_date(last_date))
-    if None not in dates and dates[0] > dates[1]:
-        raise UserError(f"the first date {dates[0]} is later than the last, {dates[1]}; exchange them")
-    chosen = _checked_cameras(connection, cameras)
-    relation = connection.sql("FROM traffic_counts($1, $2, $3)", params=[bin_s, *dates])
-    counts = _of_cameras(relation.to_arrow_table(), chosen)
-    dwell = _of_cameras(connection.sql("FROM zone_dwell($1, $2)", params=list(dates)).to_arrow_table(), chosen)
-    return TrafficReport(counts=counts, totals=add_up(counts), dwell=dwell)
+    asked = select(connection, first_date, last_date, cameras, bin_s=bin_s)
+    counts = rows(connection, "traffic_counts($1, $2, $3)", [bin_s, asked.first, asked.last], asked)
+    dwell = rows(connection, "zone_dwell($1, $2)", [asked.first, asked.last], asked)
+    return TrafficReport(counts=counts, totals=add_up(counts, LINE_STREAM), dwell=dwell)
 
 
-def add_up(counts: pa.Table) -> pa.Table:
-    """Add up the bins of a table of counts by camera, line, direction and class, in its order."""
-    groups: dict[tuple, list[dict]] = {}
-    for row in counts.select(
-        ["camera_id", "line_id", "direction", "class", "bin_local", "bin_s", "count", "watched_share"]
-    ).to_pylist():
-        groups.setdefault((row["camera_id"], row["line_id"], row["direction"], row["class"]), []).append(row)
-    totals = []
-    for key, rows in groups.items():
-        busiest = max(rows, key=lambda row: row["count"])
-        totals.append(
-            {
-                **dict(zip(_TOTALS.names, key)),
-                "count": sum(row["count"] for row in rows),
-                "watched_h": sum(row["watched_share"] * row["bin_s"] for row in rows) / 3600,
-                "busiest_bin": busiest["bin_local"] if busiest["count"] else None,
-                "busiest_count": busiest["count"],
-            }
-        )
-    return pa.Table.from_pylist(totals, schema=_TOTALS)
+def rows(
+    connection: Connection, macro: str, params: list, asked: Selection, columns: Sequence[str] = ("camera_id",)
+) -> pa.Table:
+    """Return the rows of a macro, of the chosen cameras: those that stand in any of `columns`."""
+    where = ""
+    if asked.cameras is not None:
+        place = len(params) + 1
+        where = " WHERE " + " OR ".join(f"list_contains(${place}, {column})" for column in columns)
+        params = [*params, list(asked.cameras)]
+    return connection.sql(f"FROM {macro}{where}", params=params).to_arrow_table()
 
 
-def csv_text(table: pa.Table) -> str:
-    """Return a table as CSV with a header; instants in UTC."""
-    sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(table, sink)
-    return sink.getvalue().to_pybytes().decode()
+def add_up(counts: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Add up the bins of a table of counts by `keys`, by which it is sorted.
+
+    Columns: the keys, count (of all bins; NULL where none was watched), watched_h (hours), coverage_pct (of the time of
+    all bins), busiest_bin (its local start, the first of equals; NULL where nothing was counted), busiest_count.
+    """
+    n_rows = counts.num_rows
+    begins = _begins(counts, keys)
+    n = counts["count"].to_numpy() if n_rows else np.zeros(0)
+    n = np.nan_to_num(n.astype(np.float64), nan=-1.0).astype(np.int64)  # -1 stands for NULL
+    bin_s = counts["bin_s"].to_numpy().astype(np.float64)
+    watched_s = counts["coverage_pct"].to_numpy() / 100 * bin_s
+
+    def gathered(how: np.ufunc, values: np.ndarray) -> np.ndarray:
+        return how.reduceat(values, begins) if len(begins) else values[:0]
+
+    most = gathered(np.maximum, n)
+    sizes = np.diff(np.append(begins, n_rows))
+    first_most = gathered(np.minimum, np.where(n == np.repeat(most, sizes), np.arange(n_rows), n_rows))
+    total = gathered(np.add, np.maximum(n, 0))
+    seen_s = gathered(np.add, watched_s)
+    columns = {key: counts[key].take(pa.array(begins)).combine_chunks() for key in keys}
+    columns["count"] = pa.array(total, mask=most < 0, type=pa.int64())
+    columns["watched_h"] = pa.array(seen_s / 3600, pa.float64())
+    columns["coverage_pct"] = pa.array(100 * seen_s / gathered(np.add, bin_s), pa.float64())
+    busiest = counts["bin_local"].take(pa.array(first_most)).to_pylist()
+    columns["busiest_bin"] = pa.array([label if m > 0 else None for label, m in zip(busiest, most)], pa.string())
+    columns["busiest_count"] = pa.array(most, mask=most < 0, type=pa.int64())
+    return pa.table(columns)
 
 
-def write_csv(table: pa.Table, path: str | os.PathLike[str]) -> None:
-    """Write a table as a CSV file, whole or not at all."""
-    _put(Path(path), csv_text(table).encode())
-
-
-def write_parquet(table: pa.Table, path: str | os.PathLike[str]) -> None:
-    """Write a table as a Parquet file, whole or not at all."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    _put(Path(path), sink.getvalue().to_pybytes())
-
-
-WRITERS = {"csv": write_csv, "parquet": write_parquet}
-"""Writers by the name of their format."""
-
-
-def _put(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}; name another file") from None
-
-
-def _checked_date(text: str | None) -> str | None:
-    try:
-        return None if text is None else date.fromisoformat(text).isoformat()
-    except ValueError:
-        raise UserError(f"date {text!r}: expected YYYY-MM-DD, such as 2026-03-01") from None
-
-
-def _checked_cameras(connection: Connection, cameras: Sequence[str] | None) -> list[str] | None:
-    if cameras is None:
-        return None
-    known = [row[0] for row in connection.execute("SELECT camera_id FROM cameras ORDER BY camera_id").fetchall()]
-    for camera in cameras:
-        if camera not in known:
-            raise UserError(f"no camera {camera!r} in this lake; it has {', '.join(known) or 'none'}")
-    return list(cameras)
-
-
-def _of_cameras(table: pa.Table, cameras: list[str] | None) -> pa.Table:
-    if cameras is None:
-        return table
-    return table.filter(pc.is_in(table["camera_id"], value_set=pa.array(cameras, pa.string())))
+def _begins(table: pa.Table, keys: Sequence[str]) -> np.ndarray:
+    """Return where each run of rows with the same keys begins."""
+    if table.num_rows == 0:
+        return np.zeros(0, np.int64)
+    changes = np.ones(table.num_rows, bool)
+    changes[1:] = False
+    for key in keys:
+        codes = table[key].combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
+        changes[1:] |= codes[1:] != codes[:-1]
+    return np.flatnonzero(changes)

@@ -92,6 +92,13 @@ def test_what_is_no_video_says_so(tmp_path, kind):
     assert "\n" not in str(error.value)
 
 
+def test_text_that_ffmpeg_would_draw_is_no_video(tmp_path):
+    path = tmp_path / "tracks.txt"
+    path.write_text("1,1,10,20,30,40,1,1,1\n" * 50)
+    with pytest.raises(SegmentError, match=r"is not a video: .*found text in it"):
+        probe_video(str(path))
+
+
 def test_cut_mkv_header_says_so(tmp_path):
     path = write_clip(tmp_path / "a.mkv")
     path.write_bytes(path.read_bytes()[:40])
