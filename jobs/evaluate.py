@@ -6,27 +6,20 @@ frameRate) + 1. Where that has no startedAt, a camera of one segment is laid fra
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from jobs import lake_tracks
-from pipeline.config import is_url
-from pipeline.errors import TruthError, UserError
-from pipeline.evaluation import counts, mot, mtmc
-from pipeline.evaluation.formats import read_crossings, read_mot, read_mtmc, read_seqinfo
-from pipeline.evaluation.tables import CameraBoxes, Crossings, SequenceInfo, TrackedBoxes
+from pipeline.errors import TruthError
+from pipeline.evaluation import mot, mtmc
+from pipeline.evaluation.formats import read_mot, read_mtmc, read_seqinfo
+from pipeline.evaluation.tables import CameraBoxes, SequenceInfo, TrackedBoxes
 from pipeline.lake import catalog
-from pipeline.lake.writer import MARKER
-
-Classes = Literal["class", "group", "any"]
-
-_SECONDS = {"s": 1, "min": 60, "h": 3600}
 
 
 def evaluate_mot(truth: Path, predicted: str | Path, *, min_visibility: float = 0.0) -> dict[str, Any]:
@@ -41,7 +34,7 @@ def evaluate_mot(truth: Path, predicted: str | Path, *, min_visibility: float = 
     """
     truths = read_mot_truths(Path(truth))
     rules = mot.Rules(min_visibility=min_visibility)
-    with catalog.connect(str(predicted)) if _is_lake(predicted) else nullcontext() as connection:
+    with catalog.connect(str(predicted)) if lake_tracks.is_lake(predicted) else nullcontext() as connection:
         sequences = [
             mot.TrackedSequence(
                 one.name,
@@ -72,7 +65,7 @@ def evaluate_mtmc(
     """
     truth = Path(truth)
     boxes = read_mtmc(truth)
-    if not _is_lake(predicted):
+    if not lake_tracks.is_lake(predicted):
         found = read_mtmc(Path(predicted))
         return mtmc.evaluate(boxes, found, regions=_regions(regions, boxes, found))
     with catalog.connect(str(predicted)) as connection:
@@ -83,54 +76,6 @@ def evaluate_mtmc(
         infos = {name: _info(truth.parent / name / "seqinfo.ini") for name in names.values()}
         found = lake_tracks.identified_boxes(connection, names, infos)
     return mtmc.evaluate(boxes, found, regions=_regions(regions, boxes, found))
-
-
-def evaluate_counts(
-    truth: Path, predicted: str | Path, *, by: str = "15min", classes: Classes = "group"
-) -> dict[str, Any]:
-    """Compare counts per cell (camera, line, direction, class, bin); see pipeline.evaluation.counts for the fields.
-
-    truth       crossings CSV, one row a crossing
-    predicted   crossings CSV, or a lake
-    by          length of a bin: 30s, 15min, 1h; bins start at multiples of it in UTC
-    classes     "class" counts each COCO class apart, "group" persons and vehicles, "any" all together
-
-    Cameras the truth has no crossing of are not compared; `outside_truth` says how many crossings were measured there.
-    """
-    bin_s = bin_seconds(by)
-    true = read_crossings(Path(truth))
-    if _is_lake(predicted):
-        with catalog.connect(str(predicted)) as connection:
-            measured = lake_tracks.crossings(connection)
-    else:
-        measured = read_crossings(Path(predicted))
-    known = np.isin(measured.camera_id.astype(str), true.camera_id.astype(str))
-    of_truth = Crossings(*(getattr(measured, name)[known] for name in Crossings.__slots__))
-    result = counts.compare(
-        *(counts.count(_with_classes(side, classes), bin_s) for side in (true, of_truth)), bin_s=bin_s
-    )
-    per_cell = result.pop("per_cell")
-    return {
-        **result,
-        "by": by,
-        "classes": classes,
-        "outside_truth": int(np.sum(~known)),
-        "per_cell": per_cell,
-    }
-
-
-def bin_seconds(by: str) -> int:
-    """Return the length of a bin in seconds: "30s", "15min", "1h". Raises UserError for anything else."""
-    match = re.fullmatch(r"(\d+)(s|min|h)", by)
-    if match is None or int(match[1]) == 0:
-        raise UserError(f"expected the length of a bin such as 30s, 15min or 1h, got {by!r}")
-    return int(match[1]) * _SECONDS[match[2]]
-
-
-def _with_classes(crossings: Crossings, classes: Classes) -> Crossings:
-    if classes == "group":
-        return counts.group_classes(crossings)
-    return counts.merge_classes(crossings) if classes == "any" else crossings
 
 
 def _regions(folder: Path | None, truth: CameraBoxes, found: CameraBoxes) -> dict[int, np.ndarray]:
@@ -147,10 +92,6 @@ def _regions(folder: Path | None, truth: CameraBoxes, found: CameraBoxes) -> dic
             raise TruthError(f"{path}: expected a picture of the region of interest of camera {number}, got none")
         regions[number] = picture.min(axis=2)
     return regions
-
-
-def _is_lake(location: str | Path) -> bool:
-    return is_url(str(location)) or (Path(location) / MARKER).is_file()
 
 
 @dataclass(frozen=True, slots=True)

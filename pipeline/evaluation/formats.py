@@ -8,8 +8,8 @@ from __future__ import annotations
 import configparser
 import csv
 import re
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -79,14 +79,14 @@ def read_detections(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, Sco
 
 def write_mot(path: Path, boxes: TrackedBoxes) -> None:
     """Write MOTChallenge text with its nine columns; reading it back gives equal values."""
+    _write_lines(path, mot_lines(boxes))
+
+
+def mot_lines(boxes: TrackedBoxes) -> Iterator[str]:
+    """Yield the lines of `write_mot`."""
     rows = zip(boxes.frame, boxes.track_id, boxes.xywh, boxes.conf, boxes.mot_class, boxes.visibility, strict=True)
-    _write_lines(
-        path,
-        (
-            ",".join([str(frame), str(track), *map(_plain, xywh), _plain(conf), str(cls), _plain(visibility)])
-            for frame, track, xywh, conf, cls, visibility in rows
-        ),
-    )
+    for frame, track, xywh, conf, cls, visibility in rows:
+        yield ",".join([str(frame), str(track), *map(_plain, xywh), _plain(conf), str(cls), _plain(visibility)])
 
 
 def read_mtmc(path: Path) -> CameraBoxes:
@@ -104,14 +104,14 @@ def read_mtmc(path: Path) -> CameraBoxes:
 
 def write_mtmc(path: Path, boxes: CameraBoxes) -> None:
     """Write AI City multi-camera text with its nine columns; reading it back gives equal values."""
+    _write_lines(path, mtmc_lines(boxes))
+
+
+def mtmc_lines(boxes: CameraBoxes) -> Iterator[str]:
+    """Yield the lines of `write_mtmc`."""
     rows = zip(boxes.camera, boxes.track_id, boxes.frame, boxes.xywh, boxes.world_xy, strict=True)
-    _write_lines(
-        path,
-        (
-            " ".join([str(camera), str(track), str(frame), *map(_plain, xywh), *map(_plain, world)])
-            for camera, track, frame, xywh, world in rows
-        ),
-    )
+    for camera, track, frame, xywh, world in rows:
+        yield " ".join([str(camera), str(track), str(frame), *map(_plain, xywh), *map(_plain, world)])
 
 
 def read_seqinfo(path: Path) -> SequenceInfo:
@@ -133,6 +133,17 @@ def read_seqinfo(path: Path) -> SequenceInfo:
         height_px=None if height is None else int(_positive(path, "imHeight", height)),
         started_at_us=None if started is None else _instant_us(f"{path}: startedAt", started),
     )
+
+
+def write_seqinfo(path: Path, info: SequenceInfo) -> None:
+    """Write a seqinfo.ini; reading it back gives equal values."""
+    keys = {"name": info.name, "frameRate": _plain(info.frame_rate_fps), "seqLength": str(info.length_frames)}
+    sizes = {"imWidth": info.width_px, "imHeight": info.height_px}
+    keys |= {key: str(size) for key, size in sizes.items() if size is not None}
+    if info.started_at_us is not None:
+        started_at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=info.started_at_us)
+        keys["startedAt"] = started_at.isoformat(timespec="microseconds")
+    _write_lines(path, ["[Sequence]", *(f"{key}={value}" for key, value in keys.items())])
 
 
 def read_crossings(path: Path) -> Crossings:

@@ -25,6 +25,8 @@ class PeerTracks:
     captured_at_us  (N,) int64, microseconds since 1970 UTC
     interpolated    (N,) bool
     width_px, height_px, frame_rate_fps, length_frames    of the video the tracks were made from
+    started_at_us   first frame of that video, microseconds since 1970 UTC; None where the file does not say. OTVision
+                    takes the time in a file's name for UTC, whatever the camera's clock is set to
     """
 
     boxes: TrackedBoxes
@@ -35,6 +37,7 @@ class PeerTracks:
     height_px: int
     frame_rate_fps: float
     length_frames: int
+    started_at_us: int | None
 
 
 def read_ottrk(path: Path) -> PeerTracks:
@@ -50,6 +53,8 @@ def read_ottrk(path: Path) -> PeerTracks:
         detections = document["data"]["detections"]
         size = (int(video["width"]), int(video["height"]))
         rate, length = float(video["recorded_fps"]), int(video["number_of_frames"])
+        started = video.get("recorded_start_date")
+        started_at_us = None if started is None else round(float(started) * 1e6)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TruthError(f"{path}: expected the keys of an .ottrk file, got none or an odd one at {error}") from None
     if normalised:
@@ -78,6 +83,7 @@ def read_ottrk(path: Path) -> PeerTracks:
         height_px=size[1],
         frame_rate_fps=rate,
         length_frames=length,
+        started_at_us=started_at_us,
     )
 
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from jobs.evaluate import bin_seconds, evaluate_counts, evaluate_mot, evaluate_mtmc
-from pipeline.errors import TruthError, UserError
+from jobs.evaluate import evaluate_mot, evaluate_mtmc
+from pipeline.errors import TruthError
 from pipeline.lake.writer import Lake
 from tests.lake.making import FPS, WIDTH_PX, entry, fleet, instant_us, line, rows
 
@@ -209,52 +209,3 @@ def test_regions_of_interest_are_read_as_ai_city_lays_them_out(two_cameras, tmp_
     (tmp_path / "roi" / "c002" / "roi.jpg").unlink()
     with pytest.raises(TruthError, match=r"c002/roi.jpg: expected a picture of the region of interest of camera 2"):
         evaluate_mtmc(truth, truth, regions=tmp_path / "roi")
-
-
-# -- counts ------------------------------------------------------------------------------------------------------------
-
-HEADER = "camera_id,line_id,direction,class,object_id,crossed_at\n"
-
-
-def crossings_file(folder: Path, crossings: list[str]) -> Path:
-    path = folder / "crossings.csv"
-    path.write_text(HEADER + "".join(f"{row}\n" for row in crossings))
-    return path
-
-
-def test_crossings_of_a_lake_beside_the_truth(tmp_path):
-    lake = make_lake(tmp_path / "lake", ["gate", "quay"])
-    write_segment(lake, "gate", 0, {"a": walk(0, 80), "b": walk(0, 80, 200.0, -2.0)})  # both cross x = 100
-    write_segment(lake, "quay", 0, {"c": walk(0, 80)})
-    truth = crossings_file(
-        tmp_path, ["gate,stop,east,truck,1,2026-03-01T07:30:04Z", "gate,stop,east,car,2,2026-03-01T07:30:05Z"]
-    )
-    result = evaluate_counts(truth, lake.url, by="15min")
-    assert [(row["direction"], row["class"], row["truth"], row["measured"]) for row in result["per_cell"]] == [
-        ("east", "vehicle", 2, 1),
-        ("west", "vehicle", 0, 1),
-    ]
-    assert (result["cells"], result["abs_error"], result["total_error"]) == (2, 2, 1.0)
-    assert result["outside_truth"] == 1  # quay
-    assert (result["by"], result["classes"]) == ("15min", "group")
-    json.dumps(result)
-
-
-def test_classes_apart_grouped_and_merged(tmp_path):
-    (tmp_path / "measured").mkdir()
-    truth = crossings_file(tmp_path, ["gate,stop,east,truck,1,2026-03-01T07:30:04Z"])
-    measured = crossings_file(tmp_path / "measured", ["gate,stop,east,car,1,2026-03-01T07:30:04Z"])
-    assert evaluate_counts(truth, measured, classes="class")["total_error"] == 2.0
-    assert evaluate_counts(truth, measured, classes="group")["total_error"] == 0.0
-    assert evaluate_counts(truth, measured, classes="any")["per_cell"][0]["class"] == "any"
-
-
-@pytest.mark.parametrize(("by", "seconds"), [("30s", 30), ("15min", 900), ("1h", 3600)])
-def test_lengths_of_bins(by, seconds):
-    assert bin_seconds(by) == seconds
-
-
-@pytest.mark.parametrize("by", ["", "15", "0min", "quarter", "1.5h"])
-def test_other_lengths_of_bins_are_refused(by):
-    with pytest.raises(UserError, match="expected the length of a bin such as 30s, 15min or 1h"):
-        bin_seconds(by)
