@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from jobs.survey import survey
 from pipeline.config import CameraConfig, FleetConfig
 from pipeline.errors import NightfleetError, SegmentError
 from pipeline.footage.decode import sample_frames
 from pipeline.footage.probe import check_whole
+from pipeline.homography import LEAST_POINTS, across_error
 from pipeline.lake.writer import Lake
 
 
@@ -28,7 +31,10 @@ def check(config: FleetConfig, *, cameras: Sequence[str] | None = None) -> dict:
     problems += _models(config)
     problems += _lake(config)
     chosen = [config.camera(name) for name in cameras] if cameras else config.cameras
-    return {"cameras": rows, "problems": problems, "notes": _low_scores(config, chosen)}
+    notes = [f"camera {name}: its tracks are imported, so no footage is looked for" for name in seen.imported]
+    watched = [camera for camera in chosen if not camera.imported]
+    notes += [note for camera in chosen for note in _calibration(camera)]
+    return {"cameras": rows, "problems": problems, "notes": [*notes, *_low_scores(config, watched)]}
 
 
 def _row(found) -> dict:
@@ -44,6 +50,22 @@ def _row(found) -> dict:
         "picture": f"{segments[0].width_px}x{segments[0].height_px}" if segments else "",
         "fps": segments[0].fps if segments else None,
     }
+
+
+def _calibration(camera: CameraConfig) -> list[str]:
+    """Say how well ground points fit together, and how well distances are known at each line."""
+    found = camera.ground_fit()
+    if found is None:
+        return []
+    n_points, worst = len(found.residual_px), int(found.residual_px.argmax())
+    told = f"camera {camera.id}: {n_points} ground points"
+    if n_points > LEAST_POINTS:
+        told += f", {found.residual_px[worst]:.1f} px off at most (the {worst + 1}. of them)"
+    if found.sigma_px is None:
+        return [f"{told}; mark a fifth, or give marking_error_px, and speeds get an error"]
+    errors = [(line.name, across_error(found, np.array(line.points, np.float64))) for line in camera.lines]
+    known = ", ".join(f"{100 * error:.1f} % at line {name}" for name, error in errors)
+    return [f"{told}; distances and speeds are known to {known}" if known else told]
 
 
 def _low_scores(config: FleetConfig, cameras: Sequence[CameraConfig]) -> list[str]:
@@ -87,7 +109,7 @@ def _models(config: FleetConfig) -> list[str]:
     execution = config.execution
     try:
         perception = Perception(config.models.embedder, device=execution.device, threads=execution.threads_per_worker)
-        perception.load(config.detector_for(camera) for camera in config.cameras)
+        perception.load(config.detector_for(camera) for camera in config.cameras if not camera.imported)
     except NightfleetError as error:
         return [str(error)]
     return []

@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from jobs import printing, printing_identity, printing_scores
+from jobs import cli_explain, cli_pages, printing, printing_identity, printing_scores
+from jobs.cli_exchange import export_app, import_tracks
 from jobs.cli_identity import explain_app, identity_app, topology_app
-from jobs.cli_options import FleetFile, Format, Json, LakeUrl, camera_names, checked_date, example
+from jobs.cli_options import FleetFile, Format, Json, LakeUrl, camera_names, checked_date, checked_format, example
 from jobs.cli_report import report_app
 from jobs.cli_scores import bench_app, evaluate_app, fit_app
 from pipeline import __version__, config
@@ -36,6 +37,7 @@ app.add_typer(identity_app, name="identity")
 app.add_typer(explain_app, name="explain")
 app.add_typer(topology_app, name="topology")
 app.add_typer(fit_app, name="fit")
+app.add_typer(export_app, name="export")
 
 
 def _version(asked: bool) -> None:
@@ -170,15 +172,33 @@ def status(lake: LakeUrl, as_json: Json = False) -> None:
 @app.command(epilog=example('nightfleet sql lake "SELECT camera_id, class, count(*) FROM tracklets GROUP BY ALL"'))
 def sql(
     lake: LakeUrl,
-    query: Annotated[str, typer.Argument(metavar="SELECT …")],
-    format: Annotated[Format, typer.Option(help="How to print the rows.")] = Format.table,
-    out: Annotated[Path | None, typer.Option(help="File to write instead of stdout.")] = None,
+    query: Annotated[
+        str | None,
+        typer.Argument(metavar="SELECT …", help="One SELECT; without it, a prompt, or statements from stdin."),
+    ] = None,
+    format: Annotated[
+        Format | None, typer.Option(help="How to write the rows; as --out ends without it, else printed.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write instead of stdout; for one SELECT.")] = None,
+    time_zone: Annotated[
+        str | None, typer.Option(help="IANA zone in which instants are shown, such as Europe/Berlin; UTC without it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Ask the lake in DuckDB SQL, read-only, views ready."""
+    """Ask the lake in DuckDB SQL, read-only, views ready.
+
+    Without a SELECT, a prompt: statements end with a semicolon, .tables lists what there is, .quit leaves. Statements
+    from a file: nightfleet sql LAKE < questions.sql. With --json, each answer is a line.
+    """
+    chosen = checked_format(format, out, as_json)
+    form = "json" if chosen is None else chosen.value
+    if query is None:
+        from jobs import cli_prompt
+
+        raise typer.Exit(cli_prompt.answer(lake, form=form, out=out, time_zone=time_zone))
     from pipeline.lake import catalog
 
-    printing.table(catalog.query(lake, query), "json" if as_json else format.value, out)
+    printing.table(catalog.query(lake, query, time_zone=time_zone), form, out)
 
 
 @app.command(epilog=example("nightfleet search lake --image crop.jpg --class car --from 2026-03-01 --html found.html"))
@@ -243,6 +263,16 @@ def erase(
     done = job.erase(seen)
     printing.emit(done.to_json(), as_json, printing_identity.erased)
     raise typer.Exit(CRASHED if done.clean is False else DONE)
+
+
+cli_pages.add_to(app)
+cli_explain.add_to(explain_app)
+
+
+app.command(
+    "import",
+    epilog=example("nightfleet import fleet.yaml clip.ottrk --camera gate-peer --started-at 2026-03-01T07:30:00"),
+)(import_tracks)
 
 
 def main() -> None:

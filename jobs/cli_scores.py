@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,15 @@ from jobs import printing, printing_scores
 from jobs.cli_options import Json, example
 from pipeline import config
 from pipeline.errors import UserError
+
+
+class CountClasses(StrEnum):
+    """What classes are compared."""
+
+    class_ = "class"
+    group = "group"
+    any = "any"
+
 
 evaluate_app = typer.Typer(help="Compare with truth, by the field's own tools.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measure speed beside its bound, in one run.", no_args_is_help=True)
@@ -140,18 +150,41 @@ def fit_projection(
 
 
 @evaluate_app.command(
-    "counts", epilog=example("nightfleet evaluate counts --truth crossings.csv --predicted lake --by 15min")
+    "counts", epilog=example("nightfleet evaluate counts --truth counted-by-hand.csv --predicted lake --by 15min")
 )
 def evaluate_counts(
-    truth: Annotated[Path, typer.Option(help="crossings.csv, one row a crossing.")],
-    predicted: Annotated[str, typer.Option(help="A lake.")],
-    by: Annotated[str, typer.Option(help="Length of a bin.")] = "15min",
+    truth: Annotated[Path, typer.Option(help="A manual count, or crossings.csv with one row a crossing.")],
+    predicted: Annotated[str, typer.Option(help="A lake, or crossings.csv.")],
+    by: Annotated[
+        str | None, typer.Option(help="Length of a bin; in a manual count, of those without one. 15min without it.")
+    ] = None,
+    classes: Annotated[
+        CountClasses | None,
+        typer.Option(help="Tell classes apart, or groups (person, vehicle), or none; without it as the truth does."),
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Seconds between a true and a measured crossing that may still be one.")
+    ] = 2.0,
+    out: Annotated[Path | None, typer.Option(help="CSV file for the errors, one row each, with tracklet ids.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Count error per cell (camera, line, direction, class, bin), GEH and total error."""
-    from jobs import evaluate
+    """Compare counts with a count by hand or with true crossings: error and GEH, and where the errors come from.
 
-    printing.emit(evaluate.evaluate_counts(truth, predicted, by=by), as_json, printing_scores.scores)
+    A manual count is a CSV with the columns camera, line, direction, class, start, count and, if bins differ, length:
+
+    `gate,bridge,northbound,car,2026-03-01T07:30,17`
+
+    start is local time of the camera, or has an offset; class is a COCO name, person, vehicle or any; length is such as
+    15min. Write a row for every bin that was counted: within it, what has no row counts as 0. Crossings are a CSV with
+    camera_id, line_id, direction, class, object_id, crossed_at; with them every error is listed. See docs/accuracy.md.
+    """
+    from jobs import evaluate_counts as job
+
+    chosen = None if classes is None else classes.value
+    result = job.evaluate_counts(truth, predicted, by=by, classes=chosen, tolerance_s=tolerance)
+    if out is not None:
+        result["written"] = str(job.write_errors(result, out))
+    printing.emit(result, as_json, printing_scores.counts)
 
 
 @bench_app.command("pipeline", epilog=example("nightfleet bench pipeline --clip clip.mp4 --json"))
@@ -212,3 +245,22 @@ def bench_tracker(
     from jobs.bench_tracker import bench_tracker as job
 
     printing.emit(job(data, complain=printing.complain), as_json, printing_scores.speeds)
+
+
+@bench_app.command("reports", epilog=example("nightfleet bench reports --rows 10M"))
+def bench_reports(
+    rows: Annotated[
+        str | None, typer.Option(help="Observations to make: 100M, 10M, 500k; 100M without it, 10M on a short disk.")
+    ] = None,
+    lake: Annotated[
+        Path | None, typer.Option(help="Folder for the lake, used again if it is the same; a temporary one without it.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the reports over a lake of made-up traffic, each beside the bare scan of the columns it needs."""
+    from jobs import bench_reports as job
+
+    n_rows = None if rows is None else job.number_of(rows)
+    printing.emit(
+        job.bench_reports(n_rows, lake=lake, progress=printing.complain), as_json, printing_scores.report_speeds
+    )

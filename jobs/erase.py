@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from jobs import indexing
 from pipeline.errors import UserError
 from pipeline.execution import forgetting
-from pipeline.lake import catalog, erasing, erasures, index_folders, proving
+from pipeline.lake import catalog, erasing, erasures, index_folders, proving, schema
 from pipeline.lake.erasing import Findings, Targets
 from pipeline.lake.erasures import Erasure
 from pipeline.lake.writer import Lake
@@ -20,6 +20,7 @@ PLACES = (
     "tracklets",
     "embeddings",
     "thumbnails",
+    *schema.STORED,
     "detections",
     "identities",
     "identity_evidence",

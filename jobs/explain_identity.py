@@ -143,7 +143,8 @@ def _others(night: _Night, own: set[str], apart: set[tuple[str, str]], config: I
     """Return for each look-alike of another identity the own tracklet most like it, and why the two were not joined."""
     tracklets = night.tracklets
     mine = np.array([name in own for name in tracklets.tracklet_id], bool)
-    rows_mine, rows_other = np.flatnonzero(mine), np.flatnonzero(~mine)
+    known = night.sets.means().any(axis=1)  # imported tracks have no looks, and are like nobody
+    rows_mine, rows_other = np.flatnonzero(mine & known), np.flatnonzero(~mine & known)
     if len(rows_mine) == 0 or len(rows_other) == 0:
         return []
     query, reference = night.sets.take(rows_mine), night.sets.take(rows_other)

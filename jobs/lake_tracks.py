@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipeline.config import is_url
 from pipeline.errors import TruthError
 from pipeline.evaluation.framing import nearest_frames, on_frames
 from pipeline.evaluation.tables import CameraBoxes, Crossings, SequenceInfo, TrackedBoxes
 from pipeline.lake import catalog
+from pipeline.lake.writer import MARKER
 
 _CAMERAS = "SELECT camera_id FROM cameras"
 
@@ -30,6 +33,20 @@ SELECT camera_id, line_id, direction, class, tracklet_id, epoch_us(crossed_at) A
 FROM crossings
 ORDER BY ALL
 """
+
+
+_ZONES = "SELECT camera_id, time_zone FROM cameras"
+
+_DIRECTIONS = "SELECT camera_id, line_id, forward, backward FROM lines"
+
+_CLASSES = "SELECT camera_id, line_id, classes FROM lines WHERE classes IS NOT NULL"
+
+_WATCHED = "SELECT camera_id, epoch_us(started_at) AS from_us, epoch_us(ended_at) AS to_us FROM watched ORDER BY ALL"
+
+
+def is_lake(location: str | Path) -> bool:
+    """Tell whether predictions are a lake rather than a file: any URL is one."""
+    return is_url(str(location)) or (Path(location) / MARKER).is_file()
 
 
 def camera_ids(connection: Any) -> list[str]:
@@ -82,6 +99,27 @@ def crossings(connection: Any) -> Crossings:
         for name in ("camera_id", "line_id", "direction", "class", "tracklet_id")
     )
     return Crossings(*texts, table["at_us"].to_numpy().astype(np.int64))
+
+
+def zones_and_directions(connection: Any) -> tuple[dict[str, str], dict[tuple[str, str], tuple[str, str]]]:
+    """Return the IANA zone of every camera, and the names of both directions of every (camera, line)."""
+    zones = {row["camera_id"]: row["time_zone"] for row in catalog.select(connection, _ZONES).to_pylist()}
+    lines = catalog.select(connection, _DIRECTIONS).to_pylist()
+    return zones, {(row["camera_id"], row["line_id"]): (row["forward"], row["backward"]) for row in lines}
+
+
+def line_classes(connection: Any) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return the COCO classes of every (camera, line) that counts only some."""
+    rows = catalog.select(connection, _CLASSES).to_pylist()
+    return {(row["camera_id"], row["line_id"]): tuple(row["classes"]) for row in rows}
+
+
+def watched(connection: Any) -> dict[str, np.ndarray]:
+    """Return the stretches of time that each camera's footage covers, (K, 2) int64 microseconds since 1970 UTC."""
+    table = catalog.select(connection, _WATCHED)
+    camera = np.array(table["camera_id"].to_pylist(), dtype=object)
+    bounds = np.column_stack([table["from_us"].to_numpy(), table["to_us"].to_numpy()]).astype(np.int64).reshape(-1, 2)
+    return {name: bounds[camera == name] for name in dict.fromkeys(camera.tolist())}
 
 
 def _boxes(connection: Any, camera_id: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -10,6 +10,7 @@ from functools import partial
 
 from jobs.held import Ledger, all_kept, finished_units, pictured_by, pictured_units
 from jobs.identify import identify
+from jobs.imported import refuse_mixed
 from jobs.survey import Survey, survey
 from pipeline.config import CameraConfig, FleetConfig
 from pipeline.execution import forgetting, plan
@@ -17,6 +18,7 @@ from pipeline.execution.driver import run_schedule
 from pipeline.execution.progress import Progress
 from pipeline.execution.scheduling import Schedule
 from pipeline.execution.shift import quarantine_file
+from pipeline.lake import crossed
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.writer import Lake
 from pipeline.perception.weights import models_digest
@@ -85,6 +87,7 @@ def run(
     seen.refuse_mistakes()
     check_weights(config)
     lake = Lake.open_or_create(config.lake)
+    refuse_mixed(seen, lake.ledger())
     lake.clean()
     remove_superseded(seen, lake)
     ledger = {entry.segment_id: entry for entry in lake.ledger()}
@@ -108,8 +111,11 @@ def run(
         forgetting.clean_states(lake)
         progress.stage("identities")
         n_identities = identify(config, lake)
+        progress.stage("crossings")
+        crossed.refresh(lake.url)
     finally:
         progress.end()
+    lake.summarise_ledger()
     abouts = pictured_by(config, made, lake)
     only_pictured = [entry for entry in made if entry == ledger.get(entry.segment_id)]
     made, found = [entry for entry in made if entry not in only_pictured], [*found, *only_pictured]
@@ -130,6 +136,7 @@ def dry_run(config: FleetConfig, *, date: str | None = None, cameras: Sequence[s
     if Lake.exists(config.lake):
         lake = Lake.open(config.lake)
         ledger = {entry.segment_id: entry for entry in lake.ledger()}
+        refuse_mixed(seen, ledger.values())
         finished = finished_units(config, ledger, lake)
         pictured = pictured_units(config, finished, lake)
     rows = []
@@ -174,7 +181,8 @@ def _weights_digest(config: FleetConfig, camera: CameraConfig, segment: Segment)
 def check_weights(config: FleetConfig) -> None:
     """Raise WeightsError where a file that a model needs is missing, before anything is written."""
     for camera in config.cameras:
-        models_digest(config.detector_for(camera), config.models.embedder, camera_id=camera.id)
+        if not camera.imported:
+            models_digest(config.detector_for(camera), config.models.embedder, camera_id=camera.id)
 
 
 def remove_superseded(seen: Survey, lake: Lake) -> None:

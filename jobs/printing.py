@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 import sys
@@ -23,7 +24,6 @@ if TYPE_CHECKING:  # a command that answers in a second has no time to load what
     import pyarrow as pa
 
     from pipeline.execution.progress import Progress
-    from pipeline.reports.traffic import TrafficReport
 
 WIDTH_WITHOUT_TERMINAL = 120
 
@@ -59,15 +59,17 @@ def emit(result: Any, as_json: bool, show: Callable[[Any], None]) -> None:
 
 
 def table(rows: pa.Table, form: str, out: Path | None) -> None:
-    """Write an Arrow table as `table`, `csv`, `parquet` or `json`, to stdout or a file. Parquet needs `out`.
+    """Write an Arrow table as `table`, `csv`, `parquet`, `xlsx` or `json`, to stdout or a file. Parquet and Excel need
+    `out`.
 
-    Bytes are base64 in CSV and JSON, and lists and structs are JSON in CSV, which knows neither.
+    Bytes are base64 in CSV, Excel and JSON, and lists and structs are JSON in the first two, which know neither.
     """
-    from pipeline.reports.traffic import WRITERS, csv_text
+    from pipeline.reports.formats import WRITERS, csv_text, put
 
-    if form == "parquet" and out is None:
-        raise UserError("--format parquet needs --out FILE: Parquet is not for a terminal")
-    if form == "csv":
+    if form in ("parquet", "xlsx") and out is None:
+        name = {"parquet": "Parquet", "xlsx": "a workbook"}[form]
+        raise UserError(f"--format {form} needs --out FILE: {name} is not for a terminal")
+    if form in ("csv", "xlsx"):
         rows = _flat(rows)
     if form in WRITERS and out is not None:
         WRITERS[form](rows, out)
@@ -75,28 +77,15 @@ def table(rows: pa.Table, form: str, out: Path | None) -> None:
         sys.stdout.write(csv_text(rows))
     elif form == "json":
         text = json_text(rows.to_pylist()) + "\n"
-        sys.stdout.write(text) if out is None else out.write_text(text, encoding="utf-8")
+        sys.stdout.write(text) if out is None else put(out, text.encode())
     else:
         laid_out = grid(rows.column_names, (row.values() for row in rows.to_pylist()))
         if out is None:
             console().print(laid_out)
         else:
-            with out.open("w", encoding="utf-8") as file:
-                Console(file=file, width=WIDTH_WITHOUT_TERMINAL, highlight=False, emoji=False).print(laid_out)
-
-
-def traffic(report: TrafficReport) -> None:
-    """Print a traffic report: the bins, what they add up to, and dwell."""
-    show = console()
-    show.print("[bold]Counts by bin[/] (local time of the camera)")
-    keys = ["camera_id", "line_id", "direction", "class", "bin_local", "count", "watched_share"]
-    titles = ["camera", "line", "direction", "class", "bin start", "count", "watched"]
-    show.print(grid(titles, ([row[key] for key in keys] for row in report.counts.to_pylist())))
-    show.print("[bold]Totals[/]")
-    show.print(grid(report.totals.column_names, (row.values() for row in report.totals.to_pylist())))
-    if report.dwell.num_rows:
-        show.print("[bold]Dwell in zones[/]")
-        show.print(grid(report.dwell.column_names, (row.values() for row in report.dwell.to_pylist())))
+            text = io.StringIO()
+            Console(file=text, width=WIDTH_WITHOUT_TERMINAL, highlight=False, emoji=False).print(laid_out)
+            put(out, text.getvalue().encode())
 
 
 def run(summary: dict) -> None:
@@ -152,7 +141,7 @@ def retrack(summary: dict) -> None:
         )
     if summary["left_as_they_are"]:
         n_left = len(summary["left_as_they_are"])
-        show.print(f"[yellow]left as they are[/]: {n_left} segments of cameras that the lake's fleet no longer has")
+        show.print(f"[yellow]left as they are[/]: {n_left} segments, imported or of cameras no longer configured")
 
 
 def dry_run(planned: dict) -> None:
@@ -256,11 +245,15 @@ def shown(location: str) -> str:
 
 
 def cell(value: Any) -> str:
-    """Return a value as it stands in a table of `console`: brackets in it are no markup."""
+    """Return a value as it stands in a table of `console`: brackets in it are no markup.
+
+    An instant has its UTC offset where it is not in UTC, which is what instants are in where nobody asked for a zone.
+    """
     if value is None:
         return "–"
     if isinstance(value, datetime):
-        return value.strftime("%Y-%m-%d %H:%M:%S")
+        in_utc = value.tzinfo is None or str(value.tzinfo) == "UTC"
+        return value.strftime("%Y-%m-%d %H:%M:%S") + ("" if in_utc else value.isoformat()[-6:])
     if isinstance(value, (float, np.floating)):
         return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
     if isinstance(value, bytes):

@@ -25,6 +25,38 @@ def scores(result: dict) -> None:
                 show.print(grid([key, "value"], value.items()))
 
 
+def counts(result: dict) -> None:
+    """Print how far counts are from the truth: the totals, each class, the cells that are off, and every error."""
+    show = console()
+    names = ["truth_total", "measured_total", "abs_error", "total_error", "net_error", "WAPE", "cells", "exact_cells"]
+    rows = [(name, result[name]) for name in names]
+    for title, geh in (("GEH of cells", result["GEH"]), ("GEH by hour", result["hourly"])):
+        rows += [(f"{title}, {name}", geh[name]) for name in ("mean", "max", "share_below_5")]
+    crossings = result["truth_kind"] == "crossings"
+    if crossings:
+        rows += [(name, result[name]) for name in ("matched", "missed", "double", "false", "wrong_direction")]
+    show.print(grid(["score", "value"], rows))
+    _rows(show, result["by_class"], "by class")
+    if crossings:
+        _rows(show, result["confusion"], "true class, measured as")
+    keys = ["camera_id", "line_id", "direction", "class", "bin_local", "truth", "measured", "error", "GEH"]
+    off = [{key: row[key] for key in keys} for row in result["per_cell"] if row["error"]]
+    _rows(show, off, f"cells that are off ({len(off)} of {result['cells']})")
+    _rows(show, result["not_compared"], "cells without footage, not compared")
+    if crossings:
+        keys = ["error", "camera_id", "line_id", "direction", "class", "crossed_local", "object_id", "tracklet_id"]
+        _rows(show, [{key: row[key] for key in keys} for row in result["errors"]], "errors, one by one")
+    for note in result["notes"]:
+        show.print(escape(f"note: {note}"), soft_wrap=True)
+    if "written" in result:
+        show.print(f"wrote {shown(result['written'])}", soft_wrap=True)
+
+
+def _rows(show, rows: list[dict], title: str) -> None:
+    if rows:
+        show.print(grid(list(rows[0]), (row.values() for row in rows), title=title))
+
+
 def tracker_scores(result: dict) -> None:
     """Print the scores of trackers: by sequence, the peers' beside ours, then combined."""
     show = console()
@@ -137,5 +169,21 @@ def identity_speeds(rows: list[dict]) -> None:
     show.print(
         "Memory is what the process grew by from before the night was made, vectors included. The estimate is FAISS's "
         "speed in an exact search of this run, times all pairs of exemplars.",
+        soft_wrap=True,
+    )
+
+
+def report_speeds(rows: list[dict]) -> None:
+    """Print what `bench reports` measured, a row per question, and what its figures mean."""
+    titles = ["question", "seconds", "scan, s", "ratio", "goal"]
+    cells = (
+        [row["query"], f"{row['seconds']:.3f}", *(cell(row[key]) for key in ("scan_seconds", "ratio", "goal"))]
+        for row in rows
+    )
+    show = console()
+    show.print(grid(titles, cells))
+    show.print(
+        f"{rows[0]['rows']:,} observations, {rows[0]['threads']} threads. A scan reads the columns that the question "
+        "needs out of the same files and adds them up; both are the best of three, with the files in memory.",
         soft_wrap=True,
     )

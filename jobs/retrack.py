@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from jobs.identify import identify
+from jobs.imported import is_imported
 from jobs.nightly import open_workers_of
 from pipeline.config import CameraConfig, FleetConfig, TrackerConfig
 from pipeline.errors import SegmentError, UserError
@@ -22,7 +23,7 @@ from pipeline.execution.progress import Progress
 from pipeline.execution.scheduling import Schedule
 from pipeline.execution.states import joined
 from pipeline.execution.watching import describe, follow
-from pipeline.lake import catalog, keeping
+from pipeline.lake import catalog, crossed, keeping
 from pipeline.lake.kept import About
 from pipeline.lake.ledger import LedgerEntry
 from pipeline.lake.writer import Lake
@@ -57,7 +58,7 @@ class RetrackSummary:
     """What was rebuilt. Counts are of all cameras that the lake's configuration has, before and after.
 
     units           made anew; unchanged are those that these settings had made already
-    left_as_they_are  segment ids of cameras that the lake's configuration no longer has
+    left_as_they_are  segment ids of cameras that the lake's configuration no longer has, and of imported tracks
     crossings       one row a line: camera_id, line_id, before, after
     tracker         the settings, resolved
     """
@@ -102,7 +103,7 @@ def retrack(
     began = time.perf_counter()
     lake = Lake.open(lake_url)
     config = _configured(lake, tracker)
-    planned = _planned(config, lake, config.cameras)
+    planned = _planned(config, lake, [camera for camera in config.cameras if not camera.imported])
     totals, crossings = _counted(lake)
     lake.clean()
     lake.write_fleet(config)
@@ -115,8 +116,11 @@ def retrack(
         forgetting.clean_states(lake)
         progress.stage("identities")
         identify(config, lake)
+        progress.stage("crossings")
+        crossed.refresh(lake.url)
     finally:
         progress.end()
+    lake.summarise_ledger()
     totals_after, crossings_after = _counted(lake)
     return RetrackSummary(
         units=sum(entry.status == "done" for entry in made),
@@ -156,6 +160,8 @@ def tracked(
     lake = Lake.open(lake_url)
     config = _configured(lake, tracker)
     camera = config.camera(camera_id)
+    if camera.imported:
+        raise UserError(f"{lake.url}: the tracks of camera {camera_id} are imported; there is nothing to track anew")
     planned = _planned(config, lake, [camera])
     parts = [CameraTracking(camera_id, config.tracker).drain()]
     tracking = None
@@ -208,7 +214,7 @@ def _planned(config: FleetConfig, lake: Lake, cameras: Sequence[CameraConfig]) -
         [name for shift in shifts for name in _unfit(shift, config, abouts, ledger)],
         "the detections of {} were kept under other settings or of other footage than the lake now has",
     )
-    left = sorted(name for name, entry in ledger.items() if entry.camera_id not in known)
+    left = sorted(name for name, entry in ledger.items() if entry.camera_id not in known or is_imported(entry))
     return _Plan(tuple(shift for shift in shifts if shift.units), abouts, ledger, tuple(left))
 
 

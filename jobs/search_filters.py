@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from pipeline.errors import UserError
+from pipeline.errors import LakeError, UserError
+from pipeline.lake.catalog import Connection
+from pipeline.lake.writer import Lake
 from pipeline.types import CLASS_GROUPS, COCO_CLASSES, class_group
 
 EVER_US = (-(2**62), 2**62)
@@ -85,6 +87,34 @@ def check_cameras(filters: Filters, known: Iterable[str], lake_url: str) -> None
         if name not in known:
             names = ", ".join(known[:8]) + (" …" if len(known) > 8 else "")
             raise UserError(f"--camera: {lake_url} has no camera {name!r}{_close(name, known)}; it has {names}")
+
+
+def check_classes(filters: Filters, connection: Connection, lake_url: str) -> None:
+    """Raise UserError for a single class that the fleet's detectors do not look for and no tracklet of the lake has.
+
+    COCO has bananas too: that none was seen says nothing where nobody looked for them. Groups are not checked.
+    """
+    if filters.classes is None or len(filters.classes) > 1:
+        return
+    (name,) = filters.classes
+    known = _looked_for(lake_url)
+    if name in known:
+        return
+    known |= {seen for (seen,) in connection.execute("SELECT DISTINCT class FROM tracklets").fetchall()}
+    if name not in known:
+        raise UserError(
+            f"--class: {name!r} is no class of {lake_url}{_close(name, sorted(known))}; it has "
+            f"{', '.join(sorted(known)) or 'none'}, or vehicle for all that drive"
+        )
+
+
+def _looked_for(lake_url: str) -> set[str]:
+    """Return the classes that the fleet's detectors keep; none where the lake does not say."""
+    try:
+        config = Lake.open(lake_url).read_config()
+    except LakeError:
+        return set()
+    return {name for camera in config.cameras for name in config.detector_for(camera).classes}
 
 
 def _classes(name: str | None) -> tuple[str, ...] | None:

@@ -39,6 +39,9 @@ class Query:
     image: np.ndarray | None = None
 
 
+_LOOKLESS = "has no looks to go by: its tracks were imported; search for a tracklet of a camera with footage"
+
+
 def of_tracklet(tracklet_id: str, nights: Sequence[Night], lake_url: str) -> Query:
     """Look for a tracklet of the lake. Raises UserError where there is none of that id."""
     for night in reversed(nights):
@@ -49,6 +52,8 @@ def of_tracklet(tracklet_id: str, nights: Sequence[Night], lake_url: str) -> Que
                 vectors, _ = partition.exemplars(np.array([row]))
                 looks = {group: thinned(vectors)}
                 return Query(tracklet_id, looks, frozenset([tracklet_id]), night.embedder, night.local_date)
+    if catalog.query(lake_url, "FROM tracklets WHERE tracklet_id = ?", [tracklet_id]).num_rows:
+        raise UserError(f"{lake_url}: {tracklet_id} {_LOOKLESS}")
     raise UserError(
         f"{lake_url}: no tracklet {tracklet_id!r}; list them with "
         f'`nightfleet sql {lake_url} "SELECT tracklet_id FROM tracklets"`'
@@ -71,6 +76,8 @@ def of_identity(identity_id: str, nights: Sequence[Night], lake_url: str) -> Que
                 vectors.setdefault(group, []).append(found)
                 tracklets += members["tracklet_id"].to_pylist()
                 seen_on[night.embedder] = night.local_date
+    if not tracklets and catalog.query(lake_url, "FROM identities WHERE identity_id = ?", [identity_id]).num_rows:
+        raise UserError(f"{lake_url}: {identity_id} {_LOOKLESS}")
     if not tracklets:
         raise UserError(
             f"{lake_url}: no identity {identity_id!r}; list them with "

@@ -13,18 +13,26 @@ from pipeline.types import Segment
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Footage per camera, cameras without any (id, reason), and mistakes in the configuration (sentences)."""
+    """Footage per camera, cameras without any (id, reason), mistakes in the configuration (sentences), and cameras
+    that are to have none, because their tracks are imported."""
 
     footage: tuple[CameraFootage, ...]
     without_footage: tuple[tuple[str, str], ...]
     mistakes: tuple[str, ...]
+    imported: tuple[str, ...] = ()
 
     def refuse_mistakes(self) -> None:
         """Raise ConfigError for the first mistake, or where no camera has any footage."""
         if self.mistakes:
             raise ConfigError(self.mistakes[0])
         if not self.footage:
-            raise ConfigError("; ".join(reason for _, reason in self.without_footage) or "there is nothing to process")
+            reasons = [reason for _, reason in self.without_footage]
+            reasons += [
+                f"camera {name}: its tracks are imported, so there is no footage to process; bring them in by "
+                "`nightfleet import`"
+                for name in self.imported
+            ]
+            raise ConfigError("; ".join(reasons) or "there is nothing to process")
 
     def camera_failures(self) -> list[dict]:
         """Return the cameras whose footage is missing altogether, as failure rows."""
@@ -47,6 +55,8 @@ def survey(config: FleetConfig, *, cameras: Sequence[str] | None = None, date: s
     chosen = [config.camera(name) for name in cameras] if cameras else config.cameras
     footage, missing, mistakes = [], [], []
     for camera in chosen:
+        if camera.imported:
+            continue
         try:
             found = discover(camera)
         except ConfigError as error:
@@ -61,7 +71,8 @@ def survey(config: FleetConfig, *, cameras: Sequence[str] | None = None, date: s
         days = sorted({segment.local_date for found in footage for segment in found.segments})
         has = f"there is footage of {days[0]} to {days[-1]}" if days else "there is no usable footage at all"
         mistakes.append(f"no footage of {date}: {has}; give another --date")
-    return Survey(tuple(footage), tuple(missing), tuple(mistakes))
+    imported = tuple(camera.id for camera in chosen if camera.imported)
+    return Survey(tuple(footage), tuple(missing), tuple(mistakes), imported)
 
 
 def geometry_mistakes(camera: CameraConfig, segments: Sequence[Segment]) -> list[str]:

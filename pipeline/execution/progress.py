@@ -43,6 +43,9 @@ class Progress(Protocol):
     def rendering(self, frames_done: int, frames: int) -> None:
         """The demo's town is being rendered."""
 
+    def making(self, what: str, done_s: float, total_s: float) -> None:
+        """A video is being made: seconds of footage done, of all."""
+
     def end(self) -> None:
         """The run is over."""
 
@@ -103,6 +106,7 @@ class TerminalProgress:
         self._bar = RichProgress(*columns, console=self._console)
         self._task = None
         self._rendering = None
+        self._making = None
 
     def begin(self, segments: list[Segment]) -> None:
         """Draw the bar."""
@@ -116,6 +120,13 @@ class TerminalProgress:
             self._bar.start()
             self._rendering = self._bar.add_task("rendering the town", total=frames, unit="frames")
         self._bar.update(self._rendering, completed=frames_done)
+
+    def making(self, what: str, done_s: float, total_s: float) -> None:
+        """Draw a bar of its own for the videos."""
+        if self._making is None:
+            self._bar.start()
+            self._making = self._bar.add_task("", total=total_s, unit="s of footage")
+        self._bar.update(self._making, completed=min(done_s, total_s), total=total_s, description=escape(what))
 
     def unit_started(self, worker: int, segment: Segment) -> None:
         """Name the segment."""
@@ -217,6 +228,13 @@ class JsonProgress:
         """Say where the rendering is, now and then, and when it is done."""
         if frames_done == frames or time.monotonic() - self._said >= self.EVERY_S:
             self._say("rendering", frames=frames_done, of=frames)
+
+    def making(self, what: str, done_s: float, total_s: float) -> None:
+        """Say where the videos are, now and then, with the ETA."""
+        if time.monotonic() - self._said >= self.EVERY_S:
+            elapsed_s, share = time.monotonic() - self._began, done_s / total_s if total_s else 1.0
+            left_s = None if share <= 0 else round(elapsed_s * (1 - share) / share, 1)
+            self._say("making", what=what, share=round(share, 4), eta_s=left_s)
 
     def end(self) -> None:
         """Say that it is over."""

@@ -38,3 +38,23 @@ def test_status_says_where_a_cameras_motion_stayed_unknown(tmp_path):
     printed = nightfleet("status", tmp_path).stdout
     assert "camera ride was taken to stand still in 10 of 1200 frames" in printed
     assert "camera gate" not in printed
+
+
+def test_a_note_says_how_well_ground_points_fit(tiny_town, tmp_path):
+    corners = [[0, 0], [600, 0], [600, 300], [0, 300]]
+    points = [{"pixel": pixel, "metres": [pixel[0] / 10, pixel[1] / 10]} for pixel in corners]
+    raw = config.load(write_fleet(tiny_town, tmp_path)).model_dump(mode="json")
+    gate = raw["cameras"][0]
+    gate.update(homography=None, ground_points=points)
+    raw["cameras"] = [gate]
+
+    def note() -> str:
+        (said,) = check(config.FleetConfig.model_validate({**raw, "identity": {}}))["notes"]
+        return said
+
+    assert note() == "camera gate: 4 ground points; mark a fifth, or give marking_error_px, and speeds get an error"
+    gate["marking_error_px"] = 3.0
+    assert note().startswith("camera gate: 4 ground points; distances and speeds are known to 1.0 % at line road")
+    points.append({"pixel": [310, 150], "metres": [30, 15]})
+    assert "5 ground points, " in note()
+    assert "px off at most (the 5. of them)" in note()

@@ -97,6 +97,13 @@ def test_sql_and_html_with_brackets(lake, tmp_path, monkeypatch):
     assert done.returncode == 0 and "w[b]/o[/x].html" in done.stdout
 
 
+def test_instants_of_a_zone_have_their_offset(lake):
+    select = "select timestamptz '2026-10-25 00:30:00+00' a, timestamptz '2026-10-25 01:30:00+00' b"
+    assert "│ 2026-10-25 00:30:00 │ 2026-10-25 01:30:00 │" in nightfleet("sql", lake.url, select).stdout
+    there = nightfleet("sql", lake.url, select, "--time-zone", "Europe/Berlin").stdout
+    assert "│ 2026-10-25 02:30:00+02:00 │ 2026-10-25 02:30:00+01:00 │" in there
+
+
 # -- JSON ---------------------------------------------------------------------------------------------------------
 
 

@@ -6,8 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from jobs.search_filters import EVER_US, parse
+from jobs import annotate, export, report_heatmap, view
+from jobs.search_filters import EVER_US, check_classes, parse
 from pipeline.errors import UserError
+from pipeline.lake.catalog import connect
+from pipeline.lake.writer import Lake
+from tests.lake.making import fleet, write
 
 
 def bounds(first: str | None, last: str | None, zone: str) -> list[str]:
@@ -56,3 +60,25 @@ def test_what_is_empty_in_every_zone_is_refused(first, last):
 
 def test_the_last_date_there_is_ends_never():
     assert parse(None, None, "0001-01-01", "9999-12-31").bounds_us("UTC")[1] == EVER_US[1]
+
+
+def test_a_class_that_nobody_looked_for_is_refused(tmp_path):
+    lake = Lake.open_or_create(str(tmp_path / "lake"))
+    lake.write_fleet(fleet({"id": "gate"}))
+    write(lake, {"gate-1": [(100.0, 100.0)]})
+    asked = (
+        lambda: report_heatmap.report_heatmap(lake.url, "gate", tmp_path / "heat.csv", class_name="banana"),
+        lambda: view.view(lake.url, ["gate"], tmp_path / "pages", class_name="banana"),
+        lambda: annotate.annotate(lake.url, "gate", tmp_path / "gate.mp4", class_name="banana"),
+        lambda: export.export(lake.url, tmp_path / "tracks", "csv", parse("banana", None, None, None)),
+    )
+    for ask in asked:
+        with pytest.raises(UserError, match=r"--class: 'banana' is no class of .*; it has .*car, .*vehicle for all"):
+            ask()
+    with connect(lake.url) as connection:
+        for name in (None, "car", "person", "vehicle"):  # looked for, seen or not; or a group
+            check_classes(parse(name, None, None, None), connection, lake.url)
+        lake.write_fleet(fleet({"id": "gate", "detector": {"classes": ["person"]}}))
+        check_classes(parse("car", None, None, None), connection, lake.url)  # one was seen
+        with pytest.raises(UserError, match=r"'bus' is no class of .*; it has car, person, or vehicle"):
+            check_classes(parse("bus", None, None, None), connection, lake.url)
