@@ -78,7 +78,9 @@ def refresh(lake_url: str, first_date: str | None = None, last_date: str | None 
             extents = crossings and _missing(connection, "extent_days", first_date, _shifted(last_date, _LATER_DAYS))
             if extents:
                 written += _store(connection, lake, "stored_extents", _EXTENTS, extents)
-        if crossings:
+            elif crossings:
+                written += _store(connection, lake, "stored_crossings", _CROSSINGS, crossings)
+        if extents:
             with catalog.connect(lake_url) as connection:
                 written += _store(connection, lake, "stored_crossings", _CROSSINGS, crossings)
     except OSError:

@@ -82,6 +82,10 @@ pair AS MATERIALIZED (
             )
     ) AS k
 ),
+slow AS MATERIALIZED (
+    SELECT unnest(list(k), recursive := true)
+    FROM (SELECT p.pair, p.tracklet_id, s.* FROM pair AS p JOIN shape AS s USING (nth_line) WHERE p.is_slow) AS k
+),
 near AS MATERIALIZED (
     SELECT p.pair, epoch_us(n.captured_at) AS at_us, n.x1, n.y1, n.x2, n.y2, n.side_px
     FROM (
@@ -118,8 +122,7 @@ by_side AS MATERIALIZED (
         SELECT
             p.pair, epoch_us(o.captured_at), o.x1, o.y1, o.x2, o.y2,
             p.left * o.x1 + p.right * o.x2 + p.top * o.y1 + p.bottom * o.y2 - p.middle
-        FROM observations AS o
-        JOIN (FROM pair JOIN shape USING (nth_line) WHERE is_slow) AS p ON p.tracklet_id = o.tracklet_id
+        FROM observations AS o JOIN slow AS p ON p.tracklet_id = o.tracklet_id
         WHERE
             (first_date IS NULL OR o.date >= first_date::DATE - 1)
             AND (last_date IS NULL OR o.date <= last_date::DATE + 1)
@@ -164,7 +167,7 @@ place AS MATERIALIZED (
             p.pair, epoch_us(o.captured_at), o.x1, o.y1, o.x2, o.y2,
             p.left * o.x1 + p.right * o.x2 + p.top * o.y1 + p.bottom * o.y2 - p.middle
         FROM observations AS o
-        JOIN (FROM candidate JOIN shape USING (nth_line) WHERE is_slow) AS p ON p.tracklet_id = o.tracklet_id
+        JOIN (FROM slow SEMI JOIN candidate USING (pair)) AS p ON p.tracklet_id = o.tracklet_id
         WHERE
             (first_date IS NULL OR o.date >= first_date::DATE - 1)
             AND (last_date IS NULL OR o.date <= last_date::DATE + 1)
