@@ -33,64 +33,43 @@ class TrackFormat(StrEnum):
     json = "json"
 
 
-@export_app.command("mot", epilog=example("nightfleet export mot lake tracks --camera gate --from 2026-03-01"))
-def export_mot(
-    lake: LakeUrl,
-    out: Out,
-    cameras: Cameras = None,
-    first: First = None,
-    last: Last = None,
-    class_name: ClassName = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Write MOTChallenge text: CAMERA.txt, with seqinfo.ini and what each id and frame stands for."""
-    _export("mot", lake, out, cameras, first, last, class_name, force, as_json)
+def _add_tracks(name: str, about: str, options: str) -> None:
+    """Add the command of one form of tracks."""
+
+    @export_app.command(name, help=about, epilog=example(f"nightfleet export {name} lake tracks {options}".rstrip()))
+    def _command(
+        lake: LakeUrl,
+        out: Out,
+        cameras: Cameras = None,
+        first: First = None,
+        last: Last = None,
+        class_name: ClassName = None,
+        force: Force = False,
+        as_json: Json = False,
+    ) -> None:
+        _export(name, lake, out, cameras, first, last, class_name, force, as_json)
 
 
-@export_app.command("aicity", epilog=example("nightfleet export aicity lake tracks"))
-def export_aicity(
-    lake: LakeUrl,
-    out: Out,
-    cameras: Cameras = None,
-    first: First = None,
-    last: Last = None,
-    class_name: ClassName = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Write AI City's multi-camera text: track.txt, its ids the identities, places in metres where calibrated."""
-    _export("aicity", lake, out, cameras, first, last, class_name, force, as_json)
-
-
-@export_app.command("json", epilog=example("nightfleet export json lake tracks --class car"))
-def export_json(
-    lake: LakeUrl,
-    out: Out,
-    cameras: Cameras = None,
-    first: First = None,
-    last: Last = None,
-    class_name: ClassName = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Write tracklets as plain JSON: CAMERA.json with fps, and a start frame and one box a frame of each."""
-    _export("json", lake, out, cameras, first, last, class_name, force, as_json)
-
-
-@export_app.command("csv", epilog=example("nightfleet export csv lake tracks --from 2026-03-01 --to 2026-03-07"))
-def export_csv(
-    lake: LakeUrl,
-    out: Out,
-    cameras: Cameras = None,
-    first: First = None,
-    last: Last = None,
-    class_name: ClassName = None,
-    force: Force = False,
-    as_json: Json = False,
-) -> None:
-    """Write tracklets.csv and observations.csv, with UTC and the cameras' local time."""
-    _export("csv", lake, out, cameras, first, last, class_name, force, as_json)
+_add_tracks(
+    "mot",
+    "Write MOTChallenge text: CAMERA.txt, with seqinfo.ini and what each id and frame stands for.",
+    "--camera gate --from 2026-03-01",
+)
+_add_tracks(
+    "aicity",
+    "Write AI City's multi-camera text: track.txt, its ids the identities, places in metres where calibrated.",
+    "",
+)
+_add_tracks(
+    "json",
+    "Write tracklets as plain JSON: CAMERA.json with fps, and a start frame and one box a frame of each.",
+    "--class car",
+)
+_add_tracks(
+    "csv",
+    "Write tracklets.csv and observations.csv, with UTC and the cameras' local time.",
+    "--from 2026-03-01 --to 2026-03-07",
+)
 
 
 def _export(

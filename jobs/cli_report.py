@@ -35,124 +35,82 @@ def _report() -> None:
     """Hold the group."""
 
 
-@report_app.command("traffic", epilog=example("nightfleet report traffic lake --by 15min --format csv"))
-def report_traffic(
-    lake: LakeUrl,
-    by: By = "15min",
-    format: FormatOption = None,
-    out: Out = None,
-    cameras: Cameras = None,
-    first: First = None,
-    last: Last = None,
-    as_json: Json = False,
-) -> None:
-    """Count by camera, line, direction, class and time bin: 0 where nothing crossed, empty where nobody watched."""
-    _answer("traffic", lake, format, out, as_json, by=by, cameras=cameras, first=first, last=last)
+def _add_binned(name: str, about: str, options: str) -> None:
+    """Add the command of a report that has time bins."""
+
+    @report_app.command(name, help=about, epilog=example(f"nightfleet report {name} lake {options}"))
+    def _command(
+        lake: LakeUrl,
+        by: By = "15min",
+        format: FormatOption = None,
+        out: Out = None,
+        cameras: Cameras = None,
+        first: First = None,
+        last: Last = None,
+        as_json: Json = False,
+    ) -> None:
+        _answer(name, lake, format, out, as_json, by=by, cameras=cameras, first=first, last=last)
 
 
-@report_app.command("gates", epilog=example("nightfleet report gates lake --by 1h"))
-def report_gates(
-    lake: LakeUrl,
-    by: By = "15min",
-    format: FormatOption = None,
-    out: Out = None,
-    cameras: Cameras = None,
-    first: First = None,
-    last: Last = None,
-    as_json: Json = False,
-) -> None:
-    """Count by gate instead of line: lines of one gate count once."""
-    _answer("gates", lake, format, out, as_json, by=by, cameras=cameras, first=first, last=last)
+def _add_trips(name: str, about: str, options: str) -> None:
+    """Add the command of a report on trips of identities."""
+
+    @report_app.command(name, help=about, epilog=example(f"nightfleet report {name} lake {options}"))
+    def _command(
+        lake: LakeUrl,
+        format: FormatOption = None,
+        out: Out = None,
+        cameras: Cameras = None,
+        first: First = None,
+        last: Last = None,
+        gap_min: Gap = 30.0,
+        as_json: Json = False,
+    ) -> None:
+        _answer(name, lake, format, out, as_json, cameras=cameras, first=first, last=last, gap_min=gap_min)
 
 
-@report_app.command("turns", epilog=example("nightfleet report turns lake --by 1h --format csv"))
-def report_turns(
-    lake: LakeUrl,
-    by: By = "15min",
-    format: FormatOption = None,
-    out: Out = None,
-    cameras: Cameras = None,
-    first: First = None,
-    last: Last = None,
-    as_json: Json = False,
-) -> None:
-    """Turning movements within each camera: from the first gate a track passed to the last."""
-    _answer("turns", lake, format, out, as_json, by=by, cameras=cameras, first=first, last=last)
+def _add_plain(name: str, about: str, options: str) -> None:
+    """Add the command of a report on a whole period."""
+
+    @report_app.command(name, help=about, epilog=example(f"nightfleet report {name} lake {options}".rstrip()))
+    def _command(
+        lake: LakeUrl,
+        format: FormatOption = None,
+        out: Out = None,
+        cameras: Cameras = None,
+        first: First = None,
+        last: Last = None,
+        as_json: Json = False,
+    ) -> None:
+        _answer(name, lake, format, out, as_json, cameras=cameras, first=first, last=last)
 
 
-@report_app.command("od", epilog=example("nightfleet report od lake --from 2026-03-01 --to 2026-03-07"))
-def report_od(
-    lake: LakeUrl,
-    format: FormatOption = None,
-    out: Out = None,
-    cameras: Cameras = None,
-    first: First = None,
-    last: Last = None,
-    gap_min: Gap = 30.0,
-    as_json: Json = False,
-) -> None:
-    """Trips of identities by origin and destination: by camera, and by gates of two cameras."""
-    _answer("od", lake, format, out, as_json, cameras=cameras, first=first, last=last, gap_min=gap_min)
-
-
-@report_app.command(
-    "travel-times", epilog=example("nightfleet report travel-times lake --format xlsx --out times.xlsx")
+_add_binned(
+    "traffic",
+    "Count by camera, line, direction, class and time bin: 0 where nothing crossed, empty where nobody watched.",
+    "--by 15min --format csv",
 )
-def report_travel_times(
-    lake: LakeUrl,
-    format: FormatOption = None,
-    out: Out = None,
-    cameras: Cameras = None,
-    first: First = None,
-    last: Last = None,
-    gap_min: Gap = 30.0,
-    as_json: Json = False,
-) -> None:
-    """Time from leaving one camera to entering the next: median, 85th percentile."""
-    _answer("travel-times", lake, format, out, as_json, cameras=cameras, first=first, last=last, gap_min=gap_min)
-
-
-@report_app.command("occupancy", epilog=example("nightfleet report occupancy lake --by 5min"))
-def report_occupancy(
-    lake: LakeUrl,
-    by: By = "15min",
-    format: FormatOption = None,
-    out: Out = None,
-    cameras: Cameras = None,
-    first: First = None,
-    last: Last = None,
-    as_json: Json = False,
-) -> None:
-    """How many objects were in each zone, on average and at most, and how many came and went."""
-    _answer("occupancy", lake, format, out, as_json, by=by, cameras=cameras, first=first, last=last)
-
-
-@report_app.command("dwell", epilog=example("nightfleet report dwell lake"))
-def report_dwell(
-    lake: LakeUrl,
-    format: FormatOption = None,
-    out: Out = None,
-    cameras: Cameras = None,
-    first: First = None,
-    last: Last = None,
-    as_json: Json = False,
-) -> None:
-    """How long objects stayed in each zone; stays that were seen only in part are marked."""
-    _answer("dwell", lake, format, out, as_json, cameras=cameras, first=first, last=last)
-
-
-@report_app.command("peak", epilog=example("nightfleet report peak lake --cameras gate"))
-def report_peak(
-    lake: LakeUrl,
-    format: FormatOption = None,
-    out: Out = None,
-    cameras: Cameras = None,
-    first: First = None,
-    last: Last = None,
-    as_json: Json = False,
-) -> None:
-    """The peak hour of each date at each gate, and its peak-hour factor."""
-    _answer("peak", lake, format, out, as_json, cameras=cameras, first=first, last=last)
+_add_binned("gates", "Count by gate instead of line: lines of one gate count once.", "--by 1h")
+_add_binned(
+    "turns",
+    "Turning movements within each camera: from the first gate a track passed to the last.",
+    "--by 1h --format csv",
+)
+_add_trips(
+    "od",
+    "Trips of identities by origin and destination: by camera, and by gates of two cameras.",
+    "--from 2026-03-01 --to 2026-03-07",
+)
+_add_trips(
+    "travel-times",
+    "Time from leaving one camera to entering the next: median, 85th percentile.",
+    "--format xlsx --out times.xlsx",
+)
+_add_binned(
+    "occupancy", "How many objects were in each zone, on average and at most, and how many came and went.", "--by 5min"
+)
+_add_plain("dwell", "How long objects stayed in each zone; stays that were seen only in part are marked.", "")
+_add_plain("peak", "The peak hour of each date at each gate, and its peak-hour factor.", "--cameras gate")
 
 
 @report_app.command("speeds", epilog=example("nightfleet report speeds lake --by 1h --format csv"))
