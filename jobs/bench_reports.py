@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jobs.report import opened
 from pipeline.demo import traffic
 from pipeline.demo.traffic import Size
 from pipeline.errors import UserError
-from pipeline.lake import catalog, crossed
+from pipeline.lake import catalog
 from pipeline.lake.catalog import Connection
 from pipeline.lake.writer import Lake
 
@@ -179,8 +180,7 @@ class _Bench:
         self._add(query.name, seconds, scan, query.most)
 
     def _report(self, line: str) -> None:
-        crossed.refresh(self._lake.url)
-        with catalog.connect(self._lake.url) as connection:
+        with opened(self._lake.url) as connection:
             _drain(connection, _COUNTS.replace("{line}", line))
 
     def _scan(self, connection: Connection, scan: tuple[str, str], camera: str = "") -> float:

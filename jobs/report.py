@@ -13,8 +13,7 @@ from pipeline.reports.tabular import DEFAULT_GAP_MIN, KINDS, Report, make
 
 def opened(lake: str, first: str | None = None, last: str | None = None) -> catalog.Connection:
     """Open a lake for a report of a period, whose crossings are stored first where they are not yet."""
-    crossed.refresh(lake, *dates_around(first, last))
-    return catalog.connect(lake)
+    return crossed.connect(lake, *dates_around(first, last))
 
 
 def report(

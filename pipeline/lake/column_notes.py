@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.lake import catalog
+from pipeline.lake import laying
 from pipeline.lake.contents import Content
 
 _FOLDERS = {"date": "local date; the folder in the lake", "camera": "camera, as camera_id; the folder in the lake"}
@@ -106,7 +106,7 @@ def column_notes(content: Content) -> dict[str, str]:
     """Return what each column of a table, view or table macro means, by column."""
     if content.kind == "table":
         return {name: content.notes.get(name) or _FOLDERS.get(name, "") for name, _ in content.columns}
-    said = _said(catalog.sql_text(content.name))
+    said = _said(laying.sql_text(content.name))
     return {
         name: _OF.get((content.name, name)) or _EVERYWHERE.get(name) or _bracketed(said, name) or _ELSE.get(name, "")
         for name, _ in content.columns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pipeline.lake import catalog, schema
+from pipeline.lake import catalog, laying, schema
 
 _ARGUMENTS = {"bin_s": "900", "k": "1", "cell_px": "16"}
 """What a macro is described with, where its argument may not be NULL."""
@@ -83,7 +83,7 @@ def _about(name: str) -> str:
     if name in _ABOUT:
         return _ABOUT[name]
     heading = []
-    for line in catalog.sql_text(name).splitlines():
+    for line in laying.sql_text(name).splitlines():
         if not line.startswith("--") or line.startswith("-- Columns:"):
             break
         heading.append(line.removeprefix("--").strip())

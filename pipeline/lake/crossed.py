@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.lake import catalog, erasures, schema, tables
-from pipeline.lake.catalog import Connection
+from pipeline.lake.laying import Connection, Opening
 from pipeline.lake.writer import Lake
 
 WRITERS = 8
@@ -35,7 +35,7 @@ WHERE NOT is_stored AND ($1 IS NULL OR date >= $1::DATE) AND ($2 IS NULL OR date
 _EXTENTS = """
 SELECT d.path, e.* EXCLUDE (date)
 FROM extents_computed($1, $2) AS e JOIN extent_days AS d USING (camera_id, date)
-ORDER BY d.path, e.tracklet_id
+ORDER BY d.path, e.tracklet_id, e.from_at
 """
 
 _CROSSINGS = """
@@ -64,32 +64,57 @@ def refresh(lake_url: str, first_date: str | None = None, last_date: str | None 
     what is not stored. Files that are true no more are removed. Raises LakeError where there is no lake, or a file of
     it is damaged.
     """
-    lake = Lake.open(lake_url)
+    opening = Opening(Lake.open(lake_url))
+    try:
+        return _refreshed(opening, first_date, last_date)
+    finally:
+        opening.connection.close()
+
+
+def connect(
+    lake_url: str, first_date: str | None = None, last_date: str | None = None, *, time_zone: str | None = None
+) -> Connection:
+    """Open a lake for questions about those local dates, as catalog.connect does, refreshed first as `refresh` does."""
+    opening = Opening(Lake.open(lake_url), time_zone)
+    try:
+        _refreshed(opening, first_date, last_date)
+    except BaseException:
+        opening.connection.close()
+        raise
+    return catalog.opened(opening)
+
+
+def _refreshed(opening: Opening, first_date: str | None, last_date: str | None) -> Refreshed:
+    lake, connection = opening.lake, opening.connection
     first_date, last_date = _shifted(first_date, -1), _shifted(last_date, 1)
     marks = lake.storage.files(erasures.FOLDER, "")
     written: list[str] = []
     try:
-        with catalog.connect(lake_url) as connection:
-            stale = _stale(connection, lake)
-            for path in stale:
-                lake.storage.remove(path)
-            crossings = _missing(connection, "line_days", first_date, last_date)
+        stale = _stale(connection)
+        for path in stale:
+            lake.storage.remove(path)
+        crossings = _missing(connection, "line_days", first_date, last_date)
+        if crossings:
             # Without crossings to be found, nobody asks for extents.
-            extents = crossings and _missing(connection, "extent_days", first_date, _shifted(last_date, _LATER_DAYS))
+            extents = _missing(connection, "extent_days", first_date, _shifted(last_date, _LATER_DAYS))
+            opening.lay_to_find()
+            for day in sorted({day for _, day in extents}):  # one by one: the boxes of a day fit in memory
+                of_day = [(path, date) for path, date in extents if date == day]
+                written += _store(connection, lake, "stored_extents", _EXTENTS, of_day)
             if extents:
-                written += _store(connection, lake, "stored_extents", _EXTENTS, extents)
-            elif crossings:
-                written += _store(connection, lake, "stored_crossings", _CROSSINGS, crossings)
-        if extents:
-            with catalog.connect(lake_url) as connection:
-                written += _store(connection, lake, "stored_crossings", _CROSSINGS, crossings)
+                opening.note(written)
+                opening.lay_to_find()
+            written += _store(connection, lake, "stored_crossings", _CROSSINGS, crossings)
     except OSError:
         return Refreshed(0, 0, is_stored=False)
-    if lake.storage.files(erasures.FOLDER, "") != marks:
+    if written and lake.storage.files(erasures.FOLDER, "") != marks:
         # Somebody was erased meanwhile, and may stand in what was found before.
         for path in written:
             lake.storage.remove(path)
+        opening.unnote(written)
         return Refreshed(0, len(stale))
+    if written:
+        opening.note([path for path, _ in crossings])
     return Refreshed(len(crossings), len(stale))
 
 
@@ -111,22 +136,20 @@ def forget(lake: Lake, cameras: Iterable[str], local_dates: Iterable[str]) -> in
 
 def _missing(connection: Connection, days: str, first_date: str | None, last_date: str | None) -> list[tuple[str, str]]:
     """Return path and date of the files that are not there, of a table of days."""
-    found = catalog.select(connection, _MISSING.format(days=days), [first_date, last_date])
+    found = catalog.answered(connection, _MISSING.format(days=days), [first_date, last_date])
     return list(zip(found["path"].to_pylist(), found["date"].to_pylist(), strict=True))
 
 
-def _stale(connection: Connection, lake: Lake) -> list[str]:
+def _stale(connection: Connection) -> list[str]:
     """Return the files there are that no line and unit asks for."""
-    found = catalog.select(connection, "SELECT path FROM line_days UNION ALL SELECT path FROM extent_days")
-    known = set(found["path"].to_pylist())
-    held = [path for table in schema.STORED for path in lake.storage.files(table, ".parquet")]
-    return [path for path in held if path not in known]
+    sql = "SELECT path FROM _stored_files EXCEPT (SELECT path FROM line_days UNION ALL SELECT path FROM extent_days)"
+    return sorted(catalog.answered(connection, sql)["path"].to_pylist())
 
 
 def _store(connection: Connection, lake: Lake, table: str, sql: str, missing: Sequence[tuple[str, str]]) -> list[str]:
     """Find what the missing files are to hold, write them, those without rows too, and return their paths."""
     days = [day for _, day in missing]  # of a large lake, only these are read
-    found = catalog.select(connection, sql, [min(days), max(days)])
+    found = catalog.answered(connection, sql, [min(days), max(days)])
     parts = dict.fromkeys((path for path, _ in missing), schema.TABLES[table].empty_table())
     parts |= {path: rows for path, rows in _by_path(table, found) if path in parts}
     with ThreadPoolExecutor(WRITERS) as pool:

@@ -223,11 +223,16 @@ STORED_EXTENTS = _table(
     [
         _field("camera_id", pa.string(), "camera"),
         _field("tracklet_id", pa.string(), "object in one camera"),
-        _field("x1", pa.float32(), "hull of all its boxes, left edge", "pixels"),
-        _field("y1", pa.float32(), "top edge", "pixels"),
-        _field("x2", pa.float32(), "right edge", "pixels"),
-        _field("y2", pa.float32(), "bottom edge", "pixels"),
-        _field("longest_step_px", pa.float32(), "from one box to the next, no point of it moved further", "pixels"),
+        _field("from_at", INSTANT, "first box of this piece of its track", "microseconds since 1970 UTC"),
+        _field("until_at", INSTANT, "last one, which is the next piece's first", "microseconds since 1970 UTC"),
+        _field("x1_least", pa.int32(), "no left edge of these boxes is less", "pixels"),
+        _field("x1_most", pa.int32(), "nor more", "pixels"),
+        _field("y1_least", pa.int32(), "no top edge of these boxes is less", "pixels"),
+        _field("y1_most", pa.int32(), "nor more", "pixels"),
+        _field("x2_least", pa.int32(), "no right edge of these boxes is less", "pixels"),
+        _field("x2_most", pa.int32(), "nor more", "pixels"),
+        _field("y2_least", pa.int32(), "no bottom edge of these boxes is less", "pixels"),
+        _field("y2_most", pa.int32(), "nor more", "pixels"),
     ],
 )
 
@@ -363,6 +368,9 @@ KEPT = ("detections", "frames")
 
 STORED = ("stored_extents", "stored_crossings")
 """Tables found from the others and kept to be found once; their files' names say what they were made from."""
+
+IDENTITY_TABLES = ("identities", "identity_evidence", "calibrations", "camera_looks", "identity_decisions")
+"""What identifying leaves; views over those after the first show only what belongs to the identities there are."""
 
 PICTURED = ("thumbnails",)
 """Tables with such files only where a run was told to keep thumbnails; a unit's are always of its rows."""

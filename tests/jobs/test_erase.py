@@ -19,7 +19,7 @@ from pipeline import config
 from pipeline.errors import UserError
 from pipeline.execution import states
 from pipeline.execution.progress import Silence
-from pipeline.lake import catalog, decisions, erasures, schema
+from pipeline.lake import catalog, decisions, erasures, laying, schema
 from pipeline.lake.storage import LocalStorage
 from pipeline.lake.writer import Lake
 from tests.conftest import json_of, nightfleet, write_fleet
@@ -261,7 +261,7 @@ def test_a_kill_midway_leaves_a_whole_lake_and_another_go_ends_the_same(fleet, o
         with pytest.raises(Killed):
             do(fleet.lake, identity=victim)
     with catalog.connect(fleet.lake) as connection:
-        for view in (*catalog.FILE_VIEWS, "crossings", "zone_visits", "identity_sightings"):
+        for view in (*laying.FILE_VIEWS, "crossings", "zone_visits", "identity_sightings"):
             catalog.select(connection, f"SELECT count(*) FROM {view}")
         joined = "SELECT count(*) FROM identities ANTI JOIN tracklets USING (tracklet_id) WHERE identity_id <> ?"
         assert catalog.select(connection, joined, [victim])[0][0].as_py() == 0

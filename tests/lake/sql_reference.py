@@ -6,7 +6,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from pipeline.lake import catalog
+from pipeline.lake import catalog, laying
 from pipeline.lake.contents import Content, contents
 from pipeline.lake.writer import Lake
 
@@ -60,7 +60,7 @@ def _entry(content: Content) -> str:
 
 def _columns_in_words(name: str) -> str:
     """Return what the head of the .sql file says from its columns on."""
-    head = [line for line in catalog.sql_text(name).splitlines() if line.startswith("--")]
+    head = [line for line in laying.sql_text(name).splitlines() if line.startswith("--")]
     said = "\n".join(line.removeprefix("--").strip() for line in head).partition("Columns:")[2]
     paragraphs = [" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", said)]
     return "Columns: " + "\n\n".join(paragraphs)

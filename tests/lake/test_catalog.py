@@ -7,7 +7,7 @@ import datetime
 import pytest
 
 from pipeline.errors import LakeError, UserError
-from pipeline.lake import catalog, schema
+from pipeline.lake import laying, schema
 from pipeline.lake.catalog import connect, query
 from pipeline.lake.writer import Lake
 from tests.lake.making import NOON_US, entry, fleet, line, no_rows, rows
@@ -251,7 +251,7 @@ def test_every_sql_file_is_used_and_headed_by_its_purpose():
     files = {
         f.name: f.read_text() for f in (resources.files("pipeline.lake") / "sql").iterdir() if f.name.endswith(".sql")
     }
-    assert set(files) == {f"{name}.sql" for name in (*catalog.FILE_VIEWS, *catalog.MADE, *catalog.VIEWS)}
+    assert set(files) == {f"{name}.sql" for name in (*laying.FILE_VIEWS, *laying.MADE, *laying.COMPUTED, *laying.VIEWS)}
     for name, text in files.items():
         assert text.startswith(f"-- {name.removesuffix('.sql')}"), name
         scalar = "MACRO" in text and "AS TABLE" not in text

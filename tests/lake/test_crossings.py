@@ -197,9 +197,12 @@ def test_a_track_over_two_segments_crosses_once_between_them(lake):
             assert connection.execute(sql, [first_date, last_date]).fetchall() == [(n,)]
 
 
-@pytest.mark.parametrize(("settle_frames", "is_stored"), [(None, False), (None, True), (4, True)])
-def test_sql_agrees_with_the_oracle_on_random_walks(tmp_path, settle_frames, is_stored):
-    """Stored crossings are found by extents, which tell which boxes need not be read; a tenth of the tracks jump."""
+@pytest.mark.parametrize(
+    ("settle_frames", "is_stored", "anchor"),
+    [(None, False, (0.5, 1.0)), (None, True, (0.5, 1.0)), (4, True, (0.5, 1.0)), (None, True, (0.25, 0.375))],
+)
+def test_sql_agrees_with_the_oracle_on_random_walks(tmp_path, settle_frames, is_stored, anchor):
+    """Extents tell which boxes need not be read, whatever point of them crosses; a tenth of the tracks jump."""
     rng = np.random.default_rng(7)
     lines = [
         {
@@ -208,6 +211,7 @@ def test_sql_agrees_with_the_oracle_on_random_walks(tmp_path, settle_frames, is_
             "forward": "in",
             "backward": "out",
             "settle_frames": settle_frames,
+            "anchor": anchor,
         }
         for k in range(6)
     ]
@@ -228,11 +232,13 @@ def test_sql_agrees_with_the_oracle_on_random_walks(tmp_path, settle_frames, is_
     xyxy[:, 1] = xyxy[:, 3] - tall
     lake.write_unit(entry(), "2026-03-01", dataclasses.replace(observations, xyxy=xyxy), tracklets, exemplars, None)
     expected = []
-    for name, places in tracks.items():
+    for name in tracks:
         at_us = NOON_US + frames[name] * 1_000_000 // FPS
-        height = tall[observations.tracklet_id == name]
+        box = xyxy[observations.tracklet_id == name].astype(float)
+        size = box[:, 2:] - box[:, :2]
         for one in lines:
-            walked = slow_crossings.crossings(places, height, at_us, one["points"], settle_frames)
+            place = box[:, :2] + np.array(anchor) * size
+            walked = slow_crossings.crossings(place, size[:, 1], at_us, one["points"], settle_frames)
             expected += [(name, one["name"], way, us) for way, us, _ in walked]
     if is_stored:
         assert crossed.refresh(lake.url).written == len(lines)

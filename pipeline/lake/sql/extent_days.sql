@@ -1,6 +1,6 @@
--- extent_days: every camera and date of which there are tracklets, and whether their extents are stored.
+-- extent_days: every camera and date of which there are tracklets, and whether it is stored where they were.
 -- Columns: camera_id, date (of the segment that the tracklets ended in), path (of the file below the lake that holds or
--- would hold their extents), is_stored.
+-- would hold it), is_stored.
 --
 -- The file is named by the units that its rows were made from, as in line_days.
 CREATE TABLE extent_days AS
@@ -22,7 +22,7 @@ named AS (
             'stored_extents/date={}/camera={}/{}.parquet',
             d.date,
             d.camera_id,
-            left(md5(concat_ws(' ', 'extents 1', string_agg(concat_ws(' ', u.date, u.digest), ',' ORDER BY u.date))), 16)
+            left(md5(concat_ws(' ', 'extents 2', string_agg(concat_ws(' ', u.date, u.digest), ',' ORDER BY u.date))), 16)
         ) AS path
     FROM unit AS d
     JOIN unit AS u ON u.camera_id = d.camera_id AND u.date BETWEEN d.date - 1 AND d.date

@@ -1,10 +1,10 @@
 -- line_reads: what passages_computed has to read, of all lines and dates whose crossings are not stored.
--- Columns: camera_id, line_id, nth_line (number of the line, from 0), date (local, of the crossings), read_date (of
--- observations that they can come from: the date before to the one after, since a segment belongs to the date it starts
--- on and may run into the next, and a track may come from the segment before), settle_frames, and
--- how a box's edges say where its anchor is: side_px (its distance from the line through both ends, positive on the right
--- hand of one who walks from the first end to the second) = left * x1 + right * x2 + top * y1 + bottom * y2 - middle, and
--- along (0 at the first end, 1 at the second) likewise by the columns that end in _along; anchor_x, anchor_y.
+-- Columns: camera_id, line_id, nth_line (number of the line, from 0), date (local, of the crossings), ended_on (dates of
+-- the segments in which tracks ended that may have crossed then: the date before to the second one after, as in
+-- line_days), settle_frames, and how a box's edges say where its anchor is: side_px (its distance from the line through
+-- both ends, positive on the right hand of one who walks from the first end to the second) = left * x1 + right * x2 +
+-- top * y1 + bottom * y2 - middle, and along (0 at the first end, 1 at the second) likewise by the columns that end in
+-- _along; anchor_x, anchor_y.
 -- A table, not a view: where it is empty, the planner sees that there is nothing to read.
 CREATE TABLE line_reads AS
 SELECT
@@ -12,7 +12,7 @@ SELECT
     d.line_id,
     l.nth_line,
     d.date,
-    unnest([d.date - 1, d.date, d.date + 1]) AS read_date,
+    unnest([d.date - 1, d.date, d.date + 1, d.date + 2]) AS ended_on,
     l.settle_frames,
     l.anchor_x,
     l.anchor_y,

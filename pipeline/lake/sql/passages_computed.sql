@@ -20,37 +20,68 @@
 -- episode is one crossing, in the direction of its surplus of passages of the line, at the last of them; without a
 -- surplus it is none.
 --
--- For speed: a track whose extent does not meet the line cannot cross it. Of the others, only boxes near the line are
--- read: those that are less far beyond a sure distance than 1.2 times the longest step of their track. Who leaves that band cannot come to the other side but through it, and was sure in it before it left, for from one box to
--- the next the place changes by a step at most, and 0.1 of the height by 0.2 steps. Of tracks without a stored extent, or
--- with steps far longer than the others', and of lines that settle by boxes, all boxes are read (`is_slow`).
--- Then tracks are summed up by the side of the line, which takes no order. Most are on one side only, or leave the one for
--- good before they come to the other, sure of both: then the two places between are all that is needed. Only of the
--- others is every place laid in order.
+-- For speed: pieces of tracks (see extents_computed) that lie on one side of the line, sure of it, are left out, and so
+-- are tracks none of whose other pieces can be between the line's ends. Of each other track one stretch of boxes is
+-- read, from the first piece that may touch the line to the last: before and after these it is on one side, sure of it,
+-- and the stretch begins and ends with such a place, or with the track. Where a line settles by boxes, the stretch begins
+-- with the track, since boxes are counted from there.
+-- Then tracks are summed up by the side of the line, which takes no order. Most leave the one for good before they come
+-- to the other, sure of both: then the two places between are all that is needed. Only of the others is every place laid
+-- in order: of all tracks at once, since thousands of small windows take longer than one that goes through all of them.
 CREATE MACRO passages_computed(first_date, last_date) AS TABLE
-WITH extent AS MATERIALIZED (
-    SELECT tracklet_id, camera AS camera_id, x1, y1, x2, y2, 1.2 * longest_step_px AS reach_px
-    FROM stored_extents
-    WHERE
-        (first_date IS NULL OR date >= first_date::DATE - 1)
-        AND (last_date IS NULL OR date <= last_date::DATE + 2)
-        AND EXISTS (FROM line_reads)
-),
-line AS MATERIALIZED (
-    SELECT DISTINCT l.* EXCLUDE (date), coalesce(e.band_px, -1) AS band_px
-    FROM line_reads AS l
-    LEFT JOIN (
-        -- A few tracks with very long steps would make the band of all too wide.
-        SELECT camera_id, least(max(reach_px), 2 * quantile_disc(reach_px, 0.98)) AS band_px
-        FROM extent
-        GROUP BY camera_id
-    ) AS e USING (camera_id)
+WITH line AS MATERIALIZED (
+    SELECT DISTINCT * EXCLUDE (date)
+    FROM line_reads
     WHERE
         (first_date IS NULL OR date >= first_date::DATE)
         AND (last_date IS NULL OR date <= last_date::DATE)
 ),
 shape AS MATERIALIZED (
-    SELECT DISTINCT * EXCLUDE (read_date) FROM line
+    SELECT DISTINCT * EXCLUDE (ended_on) FROM line
+),
+extent AS (
+    SELECT * EXCLUDE (camera_id) FROM stored_extents
+    UNION ALL BY NAME
+    SELECT * EXCLUDE (camera_id), camera_id AS camera
+    FROM extents_computed(first_date::DATE - 1, last_date::DATE + 2)
+),
+stretch AS (
+    SELECT tracklet_id, nth_line, min(from_at) AS from_at, max(until_at) AS until_at
+    FROM (
+        SELECT
+            e.tracklet_id,
+            l.nth_line,
+            e.from_at,
+            e.until_at,
+            0.2 * (e.y2_most - e.y1_least) + 0.001 AS margins_px,
+            -- Over a piece's boxes, twice the middle of where `side_px` and `along` may lie, and how far they may spread.
+            l.left * (e.x1_least + e.x1_most)
+            + l.right * (e.x2_least + e.x2_most)
+            + l.top * (e.y1_least + e.y1_most)
+            + l.bottom * (e.y2_least + e.y2_most)
+            - 2 * l.middle AS sides_px,
+            abs(l.left) * (e.x1_most - e.x1_least)
+            + abs(l.right) * (e.x2_most - e.x2_least)
+            + abs(l.top) * (e.y1_most - e.y1_least)
+            + abs(l.bottom) * (e.y2_most - e.y2_least) AS spread_px,
+            l.left_along * (e.x1_least + e.x1_most)
+            + l.right_along * (e.x2_least + e.x2_most)
+            + l.top_along * (e.y1_least + e.y1_most)
+            + l.bottom_along * (e.y2_least + e.y2_most)
+            - 2 * l.middle_along AS alongs,
+            abs(l.left_along) * (e.x1_most - e.x1_least)
+            + abs(l.right_along) * (e.x2_most - e.x2_least)
+            + abs(l.top_along) * (e.y1_most - e.y1_least)
+            + abs(l.bottom_along) * (e.y2_most - e.y2_least) AS spread
+        FROM extent AS e
+        JOIN line AS l ON l.camera_id = e.camera AND l.ended_on = e.date
+        WHERE
+            (first_date IS NULL OR e.date >= first_date::DATE - 1)
+            AND (last_date IS NULL OR e.date <= last_date::DATE + 2)
+    )
+    WHERE abs(sides_px) <= spread_px + margins_px
+    GROUP BY tracklet_id, nth_line
+    HAVING bool_or(abs(alongs - 1) <= spread + 1.001)
 ),
 pair AS MATERIALIZED (
     -- As one list and out of it again: the planner takes it for one row, and reads the boxes past it, not it past them.
@@ -62,52 +93,38 @@ pair AS MATERIALIZED (
             t.class,
             epoch_us(t.started_at) AS started_us,
             epoch_us(t.ended_at) AS ended_us,
-            e.reach_px,
-            coalesce(e.reach_px > l.band_px, true) OR l.settle_frames IS NOT NULL AS is_slow,
-            l.nth_line
+            CASE WHEN l.settle_frames IS NULL THEN s.from_at ELSE t.started_at END AS from_at,
+            s.until_at,
+            l.nth_line,
+            l.settle_frames,
+            l.left,
+            l.right,
+            l.top,
+            l.bottom,
+            l.middle
         FROM tracklets AS t
-        JOIN shape AS l ON l.camera_id = t.camera
-        LEFT JOIN extent AS e ON e.tracklet_id = t.tracklet_id
+        JOIN stretch AS s ON s.tracklet_id = t.tracklet_id
+        JOIN shape AS l ON l.nth_line = s.nth_line
         WHERE
             (first_date IS NULL OR t.date >= first_date::DATE - 1)
             AND (last_date IS NULL OR t.date <= last_date::DATE + 2)
-            AND (
-                e.tracklet_id IS NULL
-                OR (
-                    least((l.left + l.right) * e.x1, (l.left + l.right) * e.x2)
-                    + least((l.top + l.bottom) * e.y1, (l.top + l.bottom) * e.y2) <= l.middle
-                    AND greatest((l.left + l.right) * e.x1, (l.left + l.right) * e.x2)
-                    + greatest((l.top + l.bottom) * e.y1, (l.top + l.bottom) * e.y2) >= l.middle
-                )
-            )
     ) AS k
 ),
-slow AS MATERIALIZED (
-    SELECT unnest(list(k), recursive := true)
-    FROM (SELECT p.pair, p.tracklet_id, s.* FROM pair AS p JOIN shape AS s USING (nth_line) WHERE p.is_slow) AS k
-),
 near AS MATERIALIZED (
-    SELECT p.pair, epoch_us(n.captured_at) AS at_us, n.x1, n.y1, n.x2, n.y2, n.side_px
-    FROM (
-        SELECT
-            o.tracklet_id,
-            o.captured_at,
-            o.x1,
-            o.y1,
-            o.x2,
-            o.y2,
-            l.nth_line,
-            l.band_px,
-            l.left * o.x1 + l.right * o.x2 + l.top * o.y1 + l.bottom * o.y2 - l.middle AS side_px
-        FROM observations AS o JOIN line AS l ON o.camera = l.camera_id AND o.date = l.read_date
-        WHERE
-            (first_date IS NULL OR o.date >= first_date::DATE - 1)
-            AND (last_date IS NULL OR o.date <= last_date::DATE + 1)
-    ) AS n
-    JOIN (FROM pair WHERE NOT is_slow) AS p ON p.tracklet_id = n.tracklet_id AND p.nth_line = n.nth_line
+    SELECT
+        p.pair,
+        epoch_us(o.captured_at) AS at_us,
+        o.x1,
+        o.y1,
+        o.x2,
+        o.y2,
+        p.left * o.x1 + p.right * o.x2 + p.top * o.y1 + p.bottom * o.y2 - p.middle AS side_px
+    FROM observations AS o
+    JOIN pair AS p
+        ON p.tracklet_id = o.tracklet_id AND o.captured_at >= p.from_at AND o.captured_at <= p.until_at
     WHERE
-        abs(n.side_px) - 0.1 * (n.y2 - n.y1) <= n.band_px
-        AND abs(n.side_px) - 0.1 * (n.y2 - n.y1) <= p.reach_px
+        (first_date IS NULL OR o.date >= first_date::DATE - 2)
+        AND (last_date IS NULL OR o.date <= last_date::DATE + 2)
 ),
 by_side AS MATERIALIZED (
     SELECT
@@ -116,17 +133,7 @@ by_side AS MATERIALIZED (
         min(at_us) AS first_us,
         max(at_us) AS last_us,
         max(abs(side_px) - 0.1 * (y2 - y1)) > 0 AS is_sure
-    FROM (
-        FROM near
-        UNION ALL
-        SELECT
-            p.pair, epoch_us(o.captured_at), o.x1, o.y1, o.x2, o.y2,
-            p.left * o.x1 + p.right * o.x2 + p.top * o.y1 + p.bottom * o.y2 - p.middle
-        FROM observations AS o JOIN slow AS p ON p.tracklet_id = o.tracklet_id
-        WHERE
-            (first_date IS NULL OR o.date >= first_date::DATE - 1)
-            AND (last_date IS NULL OR o.date <= last_date::DATE + 1)
-    )
+    FROM near
     GROUP BY pair, is_left
 ),
 candidate AS MATERIALIZED (
@@ -134,7 +141,7 @@ candidate AS MATERIALIZED (
     FROM (
         SELECT
             p.*,
-            a.last_us < b.first_us AND a.is_sure AND b.is_sure AND NOT p.is_slow AS is_straight,
+            a.last_us < b.first_us AND a.is_sure AND b.is_sure AND p.settle_frames IS NULL AS is_straight,
             a.last_us,
             b.first_us
         -- Each track once, the side it was on first before the other.
@@ -160,18 +167,7 @@ place AS MATERIALIZED (
         -- The side, 1 or -1, and twice that where it is sure.
         CASE WHEN o.side_px < 0 THEN -1 ELSE 1 END
         * CASE WHEN o.side_px <> 0 AND (abs(o.side_px) >= margin_px OR is_end) THEN 2 ELSE 1 END AS side
-    FROM (
-        FROM near
-        UNION ALL
-        SELECT
-            p.pair, epoch_us(o.captured_at), o.x1, o.y1, o.x2, o.y2,
-            p.left * o.x1 + p.right * o.x2 + p.top * o.y1 + p.bottom * o.y2 - p.middle
-        FROM observations AS o
-        JOIN (FROM slow SEMI JOIN candidate USING (pair)) AS p ON p.tracklet_id = o.tracklet_id
-        WHERE
-            (first_date IS NULL OR o.date >= first_date::DATE - 1)
-            AND (last_date IS NULL OR o.date <= last_date::DATE + 1)
-    ) AS o
+    FROM near AS o
     JOIN candidate AS k ON k.pair = o.pair
     JOIN shape AS l ON l.nth_line = k.nth_line
     WHERE NOT k.is_straight OR o.at_us = k.last_us OR o.at_us = k.first_us
@@ -183,11 +179,11 @@ run AS (
         SELECT
             *,
             row_number() OVER track AS nth,
-            lag(side) OVER track AS side_before,
-            lead(side) OVER track AS side_after
+            CASE WHEN lag(pair) OVER track = pair THEN lag(side) OVER track END AS side_before,
+            CASE WHEN lead(pair) OVER track = pair THEN lead(side) OVER track END AS side_after
         FROM place
         WHERE NOT is_straight
-        WINDOW track AS (PARTITION BY pair ORDER BY at_us)
+        WINDOW track AS (ORDER BY pair, at_us)
     )
     WHERE side_before IS DISTINCT FROM side OR side_after IS DISTINCT FROM side
 ),
@@ -195,6 +191,7 @@ step AS (
     SELECT
         *,
         lag(side_px) OVER track / (lag(side_px) OVER track - side_px) AS share,
+        -- The first place of a track has no side before.
         CASE WHEN (side < 0) <> (side_before < 0) THEN {
             'at_us': lag(at_us) OVER track + share * (at_us - lag(at_us) OVER track),
             'along': lag(along) OVER track + share * (along - lag(along) OVER track),
@@ -203,64 +200,66 @@ step AS (
             'nth': nth
         } END AS step
     FROM run
-    WINDOW track AS (PARTITION BY pair ORDER BY at_us)
+    WINDOW track AS (ORDER BY pair, at_us)
 ),
 changed AS (
-    SELECT
-        *,
-        last_value(step IGNORE NULLS) OVER (PARTITION BY pair ORDER BY at_us ROWS UNBOUNDED PRECEDING) AS change
+    SELECT *, last_value(step IGNORE NULLS) OVER (ORDER BY pair, at_us ROWS UNBOUNDED PRECEDING) AS change
     FROM step
 ),
 sure AS (
     SELECT
         *,
-        lag(side_px) OVER track AS before_px,
+        CASE WHEN lag(pair) OVER track = pair THEN lag(side_px) OVER track END AS before_px,
         lag(margin_px) OVER track AS before_margin_px,
         lag(nth) OVER track AS before_nth,
         lag(at_us) OVER track AS before_us
     FROM changed
     WHERE is_sure
-    WINDOW track AS (PARTITION BY pair ORDER BY at_us)
+    WINDOW track AS (ORDER BY pair, at_us)
 ),
 passage AS (
     SELECT
         *,
         CASE WHEN change.along NOT BETWEEN 0 AND 1 THEN 0 ELSE sign(side) END AS of_line,
-        coalesce(
-            CASE
-                WHEN settle_frames IS NULL THEN before_us - lag(at_us) OVER track >= 1000000
-                ELSE before_nth - lag(nth) OVER track + 1 >= settle_frames
-            END,
-            true
-        ) AS begins_episode
+        CASE
+            WHEN lag(pair) OVER track IS DISTINCT FROM pair THEN true
+            WHEN settle_frames IS NULL THEN before_us - lag(at_us) OVER track >= 1000000
+            ELSE before_nth - lag(nth) OVER track + 1 >= settle_frames
+        END AS begins_episode
     FROM sure
     WHERE
         (side_px < 0) <> (before_px < 0)
         AND abs(side_px - before_px) >= least(margin_px, before_margin_px)
-    WINDOW track AS (PARTITION BY pair ORDER BY at_us)
+    WINDOW track AS (ORDER BY pair, at_us)
 ),
 episode AS (
-    SELECT
-        *, count_if(begins_episode) OVER (PARTITION BY pair ORDER BY at_us ROWS UNBOUNDED PRECEDING) AS episode
+    SELECT *, count_if(begins_episode) OVER (ORDER BY pair, at_us ROWS UNBOUNDED PRECEDING) AS episode
     FROM passage
 ),
 netted AS (
     SELECT
-        *,
-        sum(of_line) OVER (PARTITION BY pair, episode) AS surplus,
-        row_number() OVER (PARTITION BY pair, episode, of_line ORDER BY at_us DESC) AS from_last
+        pair,
+        any_value(settle_frames) AS settle_frames,
+        sum(of_line) AS surplus,
+        arg_max(change, at_us) FILTER (of_line = 1) AS last_forward,
+        arg_max(change, at_us) FILTER (of_line = -1) AS last_backward
     FROM episode
+    GROUP BY pair, episode
 ),
 winding AS (
     SELECT
-        pair,
-        of_line > 0 AS is_forward,
-        change.at_us::BIGINT AS crossed_us,
-        change.x,
-        change.y,
-        CASE WHEN settle_frames IS NOT NULL THEN change.nth::INTEGER END AS nth
-    FROM netted
-    WHERE surplus <> 0 AND of_line = sign(surplus) AND from_last = 1
+        c.pair,
+        c.surplus > 0 AS is_forward,
+        c.change.at_us::BIGINT AS crossed_us,
+        c.change.x,
+        c.change.y,
+        CASE WHEN c.settle_frames IS NOT NULL THEN (c.change.nth - f.nth + 1)::INTEGER END AS nth
+    FROM (
+        SELECT *, CASE WHEN surplus > 0 THEN last_forward ELSE last_backward END AS change
+        FROM netted
+        WHERE surplus <> 0
+    ) AS c
+    JOIN (SELECT pair, min(nth) AS nth FROM run GROUP BY pair) AS f ON f.pair = c.pair
 ),
 straight AS (
     SELECT

@@ -25,11 +25,30 @@ stream AS (
             AND (last_date IS NULL OR date <= last_date::DATE + 2)
     ) AS k ON k.camera_id = l.camera_id AND (l.classes IS NULL OR list_contains(l.classes, k.class))
 ),
+-- Cells as in camera_bins: each lies in one bin. Crossings of the same cell are counted before anything else is done.
+cell AS (
+    SELECT
+        camera_id,
+        bin_start,
+        unnest(range(
+            epoch(bin_start)::BIGINT // gcd(bin_s, 900), (epoch(bin_start)::BIGINT + bin.bin_s) // gcd(bin_s, 900)
+        )) AS cell
+    FROM bin
+),
 counted AS (
-    SELECT x.camera_id, x.line_id, x.direction, x.class, b.bin_start, count(*) AS n
-    FROM crossings_between(first_date::DATE, last_date::DATE) AS x
-    ASOF JOIN bin AS b ON x.camera_id = b.camera_id AND x.crossed_at >= b.bin_start
-    WHERE epoch_us(x.crossed_at) < epoch_us(b.bin_start) + b.bin_s * 1000000
+    SELECT x.camera_id, x.line_id, x.direction, x.class, c.bin_start, sum(x.n)::BIGINT AS n
+    FROM (
+        SELECT
+            camera_id,
+            line_id,
+            direction,
+            class,
+            epoch_us(crossed_at) // (gcd(bin_s, 900) * 1000000) AS cell,
+            count(*) AS n
+        FROM crossings_between(first_date::DATE, last_date::DATE)
+        GROUP BY ALL
+    ) AS x
+    JOIN cell AS c USING (camera_id, cell)
     GROUP BY ALL
 )
 SELECT
