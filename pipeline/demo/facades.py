@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
@@ -17,12 +19,12 @@ WALLS = (
 AWNINGS = ((150, 52, 48), (52, 92, 84), (58, 78, 120), (196, 158, 74), (110, 110, 112))
 
 
-def paint_facade(facade: Facade) -> np.ndarray:
-    """Return a front (H, W, 3) uint8 RGB, PX_PER_M pixels a metre, roof up."""
-    width_m = float(np.hypot(facade.right[0] - facade.left[0], facade.right[1] - facade.left[1]))
-    height, width = int(facade.height_m * PX_PER_M), int(width_m * PX_PER_M)
+@lru_cache(maxsize=80)
+def paint_facade(width_m: float, height_m: float, seed: int) -> np.ndarray:
+    """Return a front (H, W, 3) uint8 RGB, PX_PER_M pixels a metre, roof up; it is kept: not to be written into."""
+    height, width = int(height_m * PX_PER_M), int(width_m * PX_PER_M)
     picture = np.zeros((height, width, 3), np.uint8)
-    rng = np.random.default_rng(facade.seed)
+    rng = np.random.default_rng(seed)
     x, wall = 0.0, -1
     while x < width_m:
         house_m = min(rng.uniform(7, 11), width_m - x)
@@ -128,17 +130,32 @@ def hang(picture: np.ndarray, camera: Camera, facade: Facade, scale: int) -> np.
     to_world[:2, 2] = left
     to_world[2, 1:] = -1 / PX_PER_M, facade.height_m
     to_world[3, 2] = 1
+    if _beside_the_picture(camera, facade):
+        return np.zeros(picture.shape[:2], bool)
     zoom = np.array([[scale, 0, -0.5], [0, scale, -0.5], [0, 0, 1]])
-    texture = paint_facade(facade)
+    width_m = round(float(np.hypot(facade.right[0] - facade.left[0], facade.right[1] - facade.left[1])), 3)
+    height, width = int(facade.height_m * PX_PER_M), int(width_m * PX_PER_M)
     to_front = np.linalg.inv(zoom @ camera.matrix @ to_world)
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]].astype(np.float32)
     u, v, inverse_depth = (row[0] * x + row[1] * y + row[2] for row in to_front.astype(np.float32))
     with np.errstate(divide="ignore", invalid="ignore"):
         u, v = u / inverse_depth, v / inverse_depth
-        mask = (inverse_depth > 0) & (u >= 0) & (u < texture.shape[1]) & (v >= 0) & (v < texture.shape[0])
+        mask = (inverse_depth > 0) & (u >= 0) & (u < width) & (v >= 0) & (v < height)
     if mask.any():
+        texture = paint_facade(width_m, facade.height_m, facade.seed)
         hung = cv2.remap(
             texture, np.where(mask, u, 0), np.where(mask, v, 0), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
         picture[mask] = hung[mask]
     return mask
+
+
+def _beside_the_picture(camera: Camera, facade: Facade) -> bool:
+    """Tell whether a front is surely not in the picture."""
+    corners = np.array([(*end, z) for end in (facade.left, facade.right) for z in (0.0, facade.height_m)])
+    points, depth = camera.project(corners)
+    if (depth < 0).all():
+        return True
+    low, high = points.min(0), points.max(0)
+    outside = (high < -2).any() or (low > (camera.width_px + 2, camera.height_px + 2)).any()
+    return bool((depth > 0.1).all() and outside)

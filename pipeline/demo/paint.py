@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -12,6 +13,9 @@ from pipeline.demo.solids import Polygon
 OVERSAMPLING = 4
 """Sprites are painted this many times larger and averaged down: smooth edges and exact partial coverage."""
 _SUBPIXEL_BITS = 4
+
+Finish = Callable[[np.ndarray], None]
+"""Changes the colours of a painting (H, W, 4) uint8, RGB and coverage, in place."""
 
 
 @dataclass(eq=False)
@@ -42,16 +46,20 @@ def bounds(shape: list[Polygon]) -> np.ndarray:
     return np.concatenate([points.min(0), points.max(0)]).astype(np.float64)
 
 
-def make_sprite(shape: list[Polygon], footprint: np.ndarray) -> Sprite:
-    """Paint a shape, first polygon first."""
+def make_sprite(
+    shape: list[Polygon], footprint: np.ndarray, oversampling: int = OVERSAMPLING, finish: Finish | None = None
+) -> Sprite:
+    """Paint a shape, first polygon first; `finish` may then change the colours of the oversampled painting in place."""
     xyxy = bounds(shape)
     left, top = np.floor(xyxy[:2]).astype(int) - 1
     right, bottom = np.ceil(xyxy[2:]).astype(int) + 1
-    canvas = np.zeros(((bottom - top) * OVERSAMPLING, (right - left) * OVERSAMPLING, 4), np.uint8)
+    canvas = np.zeros(((bottom - top) * oversampling, (right - left) * oversampling, 4), np.uint8)
     for points, colour in shape:
         # OpenCV puts pixel centres on whole numbers, the picture's coordinates put them on halves.
-        at = ((points - (left, top)) * OVERSAMPLING - 0.5) * (1 << _SUBPIXEL_BITS)
+        at = ((points - (left, top)) * oversampling - 0.5) * (1 << _SUBPIXEL_BITS)
         cv2.fillConvexPoly(canvas, np.round(at).astype(np.int32), (*colour, 255), cv2.LINE_8, _SUBPIXEL_BITS)
+    if finish is not None:
+        finish(canvas)
     small = cv2.resize(canvas, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
     return Sprite(int(left), int(top), small.astype(np.float32) / 255.0, xyxy, footprint)
 

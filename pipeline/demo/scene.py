@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.demo import facades, furniture, ground, world
+from pipeline.demo import furniture, ground, world
+from pipeline.demo.backdrop import Floor, furnish, paint_backdrop
 from pipeline.demo.camera import Camera
+from pipeline.demo.composite import compose
 from pipeline.demo.figure import figure
 from pipeline.demo.looks import PersonLook, VehicleLook
-from pipeline.demo.paint import Sprite, back_to_front, lay_shadow, make_sprite, overlap, part, stands_before
+from pipeline.demo.paint import Sprite, lay_shadow, make_sprite, overlap, part
 from pipeline.demo.simulation import Motion
 from pipeline.demo.vehicle import footprint, vehicle
 
-BACKDROP_SCALE = 2
 SHADOW_STRENGTH = 0.3
 SHADOW_DRIFT_M = np.array([0.10, 0.14])
 """A clouded sky: soft, short shadows, a little away from the brighter side."""
@@ -50,8 +51,8 @@ class Scene:
         self.motion = motion
         self.fps = fps
         self._standing = furniture.furniture(camera)
-        self._walls: list[Sprite] = []
-        self.background = self._backdrop()
+        picture, self._walls = paint_backdrop(camera, town_floor(), world.FACADES)
+        self.background = furnish(picture, self._standing, camera)
         rng = np.random.default_rng([seed, 3, *camera.camera_id.encode()])
         size = (camera.height_px + 32, camera.width_px + 32, 3)
         self._noise = [rng.normal(0, camera.tone.noise, size).round().astype(np.int16) for _ in range(NOISE_PICTURES)]
@@ -68,29 +69,6 @@ class Scene:
     def _picture_box(self) -> tuple[int, int, int, int]:
         return 0, 0, self.camera.width_px, self.camera.height_px
 
-    def _backdrop(self) -> np.ndarray:
-        """Paint the town without its traffic (H, W, 3) uint8."""
-        camera, scale = self.camera, BACKDROP_SCALE
-        size = camera.width_px * scale, camera.height_px * scale
-        metres = np.array(
-            [[1 / ground.PX_PER_M, 0, world.GROUND_X_M[0]], [0, -1 / ground.PX_PER_M, world.GROUND_Y_M[1]], [0, 0, 1]]
-        )
-        zoom = np.array([[scale, 0, -0.5], [0, scale, -0.5], [0, 0, 1]])
-        flat = zoom @ camera.matrix[:, [0, 1, 3]] @ metres
-        picture = cv2.warpPerspective(
-            ground.paint_ground(), flat, size, flags=cv2.INTER_AREA, borderValue=ground.PAVEMENT
-        )
-        eye = np.array(camera.position[:2])
-        far_first = sorted(world.FACADES, key=lambda f: -_distance(np.array(f.left), np.array(f.right), eye))
-        for front in far_first:
-            self._walls += _wall(facades.hang(picture, camera, front, scale), front)
-        picture = cv2.resize(picture, (camera.width_px, camera.height_px), interpolation=cv2.INTER_AREA)
-        canvas = picture.astype(np.float32)
-        for i in back_to_front(self._standing, eye):
-            sprite = self._standing[i]
-            _blend(canvas, sprite, overlap(sprite.box, self._picture_box))
-        return np.clip(canvas, 0, 255).astype(np.uint8)
-
     def frame(self, t: int) -> tuple[np.ndarray, list[Seen]]:
         """Return the picture (H, W, 3) uint8 RGB of frame t and what is in it, by ascending index."""
         picture = self.background.copy()
@@ -98,29 +76,8 @@ class Scene:
         for i in indices:
             lay_shadow(picture, self._shadow(t, i), SHADOW_STRENGTH, self._ground_free)
         eye = np.array(self.camera.position[:2])
-        visible: dict[int, np.ndarray] = {}
-        for place in back_to_front(sprites, eye):
-            sprite = sprites[place]
-            box = overlap(sprite.box, self._picture_box)
-            if box is None:
-                continue
-            alpha = self._cover(sprite, box, eye)
-            patch = part(picture, box, (0, 0))
-            colour = part(sprite.rgba, box, (sprite.left, sprite.top))
-            seen_share = np.divide(alpha, colour[..., 3], out=np.zeros_like(alpha), where=colour[..., 3] > 0)
-            patch[:] = (patch * (1 - alpha[..., None]) + 255 * colour[..., :3] * seen_share[..., None] + 0.5).astype(
-                np.uint8
-            )
-            for other, left in visible.items():
-                common = overlap(box, overlap(sprites[other].box, self._picture_box))
-                if common:
-                    at = overlap(sprites[other].box, self._picture_box)
-                    part(left, common, at)[:] *= 1 - part(alpha, common, box)
-            visible[place] = alpha
-        seen = [
-            Seen(indices[place], sprites[place].xyxy, float(left.sum() / sprites[place].rgba[..., 3].sum()))
-            for place, left in visible.items()
-        ]
+        visible = compose(picture, sprites, [*self._standing, *self._walls], eye)
+        seen = [Seen(indices[place], sprites[place].xyxy, visibility) for place, visibility in visible.items()]
         return self._develop(picture, t), sorted(seen, key=lambda s: s.index)
 
     def _sprites(self, t: int) -> tuple[list[int], list[Sprite]]:
@@ -163,15 +120,6 @@ class Scene:
             outline = xy + np.stack([0.3 * np.cos(angle), 0.24 * np.sin(angle)], axis=1) + SHADOW_DRIFT_M
         return self.camera.project_ground(outline)[0]
 
-    def _cover(self, sprite: Sprite, box: tuple, eye: np.ndarray) -> np.ndarray:
-        """Return how much of each pixel of `box` the sprite covers, where nothing that stands still is in front."""
-        alpha = part(sprite.rgba[..., 3], box, (sprite.left, sprite.top)).copy()
-        for still in (*self._standing, *self._walls):
-            common = overlap(box, still.box)
-            if common and stands_before(still.footprint, sprite.footprint, eye):
-                part(alpha, common, box)[:] *= 1 - part(still.rgba[..., 3], common, (still.left, still.top))
-        return alpha
-
     def _develop(self, picture: np.ndarray, t: int) -> np.ndarray:
         """Turn light into what this camera records."""
         tone = self.camera.tone
@@ -188,31 +136,6 @@ class Scene:
         return cv2.add(picture, noise, dtype=cv2.CV_8U)
 
 
-def _blend(canvas: np.ndarray, sprite: Sprite, box: tuple) -> None:
-    """Lay a sprite over a float picture."""
-    rgba = part(sprite.rgba, box, (sprite.left, sprite.top))
-    patch = part(canvas, box, (0, 0))
-    patch[:] = patch * (1 - rgba[..., 3:]) + 255 * rgba[..., :3]
-
-
-def _wall(mask: np.ndarray, front: world.Facade) -> list[Sprite]:
-    """Return a house front as something that hides what is behind it (no colour needed), or nothing where unseen."""
-    size = mask.shape[1] // BACKDROP_SCALE, mask.shape[0] // BACKDROP_SCALE
-    alpha = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    rows, columns = np.flatnonzero(alpha.any(1)), np.flatnonzero(alpha.any(0))
-    if not len(rows):
-        return []
-    left, right, top, bottom = columns[0], columns[-1] + 1, rows[0], rows[-1] + 1
-    rgba = np.zeros((bottom - top, right - left, 4), np.float32)
-    rgba[..., 3] = alpha[top:bottom, left:right]
-    a, b = np.array(front.left, float), np.array(front.right, float)
-    inwards = np.array([-(b - a)[1], (b - a)[0]]) * 0.05 / np.linalg.norm(b - a)
-    footprint_m = np.array([a, b, b + inwards, a + inwards])
-    return [Sprite(int(left), int(top), rgba, np.array([left, top, right, bottom], float), footprint_m)]
-
-
-def _distance(left: np.ndarray, right: np.ndarray, eye: np.ndarray) -> float:
-    """Return the distance from a point to a wall on the ground plan."""
-    along = right - left
-    share = np.clip((eye - left) @ along / (along @ along), 0, 1)
-    return float(np.linalg.norm(left + share * along - eye))
+def town_floor() -> Floor:
+    """Return the town's ground."""
+    return Floor(ground.paint_ground(), ground.PX_PER_M, world.GROUND_X_M[0], world.GROUND_Y_M[1], ground.PAVEMENT)

@@ -39,13 +39,12 @@ class Faces:
         """Return the faces turned towards the camera, in the order added, with the solid standing at `xy` (metres)."""
         cos, sin = np.cos(heading), np.sin(heading)
         turn = np.array([[cos, sin, 0], [-sin, cos, 0], [0, 0, 1]])
-        sizes = np.cumsum([len(face) for face in self.points])[:-1]
+        ends = np.cumsum([len(face) for face in self.points]).tolist()
         world = np.concatenate(self.points) @ turn + (xy[0], xy[1], 0.0)
         picture, _ = camera.project(world)
         shapes = []
-        for face, flat, (colour, shaded) in zip(
-            np.split(world, sizes), np.split(picture, sizes), self.colours, strict=True
-        ):
+        for start, end, (colour, shaded) in zip([0, *ends], ends, self.colours, strict=False):
+            face, flat = world[start:end], picture[start:end]
             if not _faces_camera(flat):
                 continue
             shapes.append((flat.astype(np.float32), _lit(face, colour) if shaded else colour))

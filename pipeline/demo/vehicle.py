@@ -51,12 +51,12 @@ def vehicle(look: VehicleLook, camera: Camera, xy: np.ndarray, heading: float, b
     profile = PROFILES[look.kind]
     faces = Faces()
     half_length, half_width = look.length_m / 2, look.width_m / 2
-    keel = _ring(-half_length + 0.2, half_length - 0.2, half_width - 0.12, 0.1, 0.12)
-    chassis = _ring(-half_length + 0.1, half_length - 0.1, half_width - 0.06, 0.1, profile.sill_m + 0.1)
+    keel = ring(-half_length + 0.2, half_length - 0.2, half_width - 0.12, 0.1, 0.12)
+    chassis = ring(-half_length + 0.1, half_length - 0.1, half_width - 0.06, 0.1, profile.sill_m + 0.1)
     faces.solid(keel, chassis, UNDERBODY)
-    low = _ring(-half_length + 0.04, half_length - 0.04, half_width - 0.05, 0.3, profile.sill_m)
-    waist = _ring(-half_length, half_length, half_width, 0.34, profile.sill_m + 0.32)
-    belt = _ring(-half_length + 0.05, half_length - 0.1, half_width - 0.03, 0.34, profile.belt_m)
+    low = ring(-half_length + 0.04, half_length - 0.04, half_width - 0.05, 0.3, profile.sill_m)
+    waist = ring(-half_length, half_length, half_width, 0.34, profile.sill_m + 0.32)
+    belt = ring(-half_length + 0.05, half_length - 0.1, half_width - 0.03, 0.34, profile.belt_m)
     faces.solid(low, waist, look.paint)
     faces.solid(waist, belt, look.paint)
     _sides(faces, look, profile)
@@ -72,7 +72,7 @@ def footprint(look: VehicleLook, xy: np.ndarray, heading: float) -> np.ndarray:
     return corners @ np.array([[cos, sin], [-sin, cos]]) + xy
 
 
-def _ring(rear: float, front: float, half_width: float, bevel: float, z: float) -> np.ndarray:
+def ring(rear: float, front: float, half_width: float, bevel: float, z: float) -> np.ndarray:
     """Return a rectangle with cut corners (8, 3) at height z, counter-clockwise from above."""
     w, b = half_width, bevel
     xy = [
@@ -99,13 +99,13 @@ def _sides(faces: Faces, look: VehicleLook, profile: _Profile) -> None:
             faces.add(disc(x, profile.wheel_m, profile.wheel_m * 0.6), HUB, shaded=False)
             faces.add(disc(x, profile.wheel_m, profile.wheel_m * 0.2), TYRE, shaded=False)
         if look.stripe:
-            faces.add(_panel(side, y, -0.46, 0.3, 0.75, 1.0, look.length_m), look.stripe)
+            faces.add(panel(side, y, -0.46, 0.3, 0.75, 1.0, look.length_m), look.stripe)
         seam = tuple(int(c * 0.55) for c in look.paint)
         for place in (profile.glazed[1] - 0.02, *profile.pillars):
-            faces.add(_panel(side, y, place - 0.004, place + 0.004, 0.38, profile.belt_m, look.length_m), seam)
+            faces.add(panel(side, y, place - 0.004, place + 0.004, 0.38, profile.belt_m, look.length_m), seam)
 
 
-def _panel(side: int, y: float, rear: float, front: float, low: float, high: float, length: float) -> list:
+def panel(side: int, y: float, rear: float, front: float, low: float, high: float, length: float) -> list:
     """Return an upright rectangle on a side; rear and front are shares of the length."""
     corners = [(rear * length, y, low), (front * length, y, low), (front * length, y, high), (rear * length, y, high)]
     return corners if side < 0 else corners[::-1]
@@ -140,8 +140,8 @@ def _cabin(faces: Faces, look: VehicleLook, profile: _Profile) -> None:
     """Add the part above the belt: posts and roof in paint, windows in glass."""
     length, roof_z = look.length_m, look.height_m
     foot_w, top_w = look.width_m / 2 - 0.06, look.width_m / 2 - profile.cabin_inset_m
-    foot = _ring(profile.foot[0] * length + 0.04, profile.foot[1] * length, foot_w, 0.1, profile.belt_m)
-    top = _ring(profile.top[0] * length, profile.top[1] * length, top_w, 0.12, roof_z)
+    foot = ring(profile.foot[0] * length + 0.04, profile.foot[1] * length, foot_w, 0.1, profile.belt_m)
+    top = ring(profile.top[0] * length, profile.top[1] * length, top_w, 0.12, roof_z)
     faces.solid(foot, top, look.paint)
     faces.add(top + np.array([0, 0, 0.005]), look.roof)
     base, peak = (profile.foot, foot_w, profile.belt_m), (profile.top, top_w, roof_z)
