@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jobs.record import is_live, unreachable
 from jobs.survey import survey
 from pipeline.config import CameraConfig, FleetConfig
 from pipeline.errors import NightfleetError, SegmentError
@@ -22,19 +23,23 @@ def check(config: FleetConfig, *, cameras: Sequence[str] | None = None) -> dict:
     and `notes`: what holds, but may not be meant so.
     """
     seen = survey(config, cameras=cameras)
-    problems = [reason for _, reason in seen.without_footage] + list(seen.mistakes)
+    chosen = [config.camera(name) for name in cameras] if cameras else config.cameras
+    live = {camera.id for camera in chosen if is_live(camera)}
+    problems = [reason for name, reason in seen.without_footage if name not in live] + list(seen.mistakes)
+    problems += unreachable(chosen).values()
     rows = []
     for found in seen.footage:
         problems += [file.reason for file in found.unusable]
         problems += _undecodable(config, found.segments)
         rows.append(_row(found))
-    problems += _models(config)
+    wrong_models, models = _models(config)
+    problems += wrong_models
     problems += _lake(config)
-    chosen = [config.camera(name) for name in cameras] if cameras else config.cameras
-    notes = [f"camera {name}: its tracks are imported, so no footage is looked for" for name in seen.imported]
+    notes = [reason for name, reason in seen.without_footage if name in live]
+    notes += [f"camera {name}: its tracks are imported, so no footage is looked for" for name in seen.imported]
     watched = [camera for camera in chosen if not camera.imported]
     notes += [note for camera in chosen for note in _calibration(camera)]
-    return {"cameras": rows, "problems": problems, "notes": [*notes, *_low_scores(config, watched)]}
+    return {"cameras": rows, "problems": problems, "notes": [*notes, *_low_scores(config, watched), *models]}
 
 
 def _row(found) -> dict:
@@ -102,17 +107,17 @@ def _undecodable(config: FleetConfig, segments: Sequence) -> list[str]:
     return problems
 
 
-def _models(config: FleetConfig) -> list[str]:
-    """Load the embedder and every detector the fleet uses."""
+def _models(config: FleetConfig) -> tuple[list[str], list[str]]:
+    """Load the embedder and every detector the fleet uses; return what is wrong, and what each detector's file is."""
     from pipeline.perception.perception import Perception
 
     execution = config.execution
     try:
         perception = Perception(config.models.embedder, device=execution.device, threads=execution.threads_per_worker)
-        perception.load(config.detector_for(camera) for camera in config.cameras if not camera.imported)
+        about = perception.load(config.detector_for(camera) for camera in config.cameras if not camera.imported)
     except NightfleetError as error:
-        return [str(error)]
-    return []
+        return [str(error)], []
+    return [], about
 
 
 def _lake(config: FleetConfig) -> list[str]:

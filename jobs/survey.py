@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.config import CameraConfig, FleetConfig
 from pipeline.errors import ConfigError
@@ -20,6 +20,10 @@ class Survey:
     without_footage: tuple[tuple[str, str], ...]
     mistakes: tuple[str, ...]
     imported: tuple[str, ...] = ()
+
+    def blaming(self, failed: dict[str, str]) -> Survey:
+        """Return this with what failed of recording, by camera, as the reason why a camera has no footage."""
+        return replace(self, without_footage=tuple((c, failed.get(c, reason)) for c, reason in self.without_footage))
 
     def refuse_mistakes(self) -> None:
         """Raise ConfigError for the first mistake, or where no camera has any footage."""

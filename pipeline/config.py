@@ -99,6 +99,70 @@ class MotionConfig(Section):
     min_height_px: float = Field(10.0, gt=0, description="smaller blobs are noise")
 
 
+OnnxLayout = Literal[
+    "one-shot",
+    "rt-detr-boxes",
+    "yolov3-zoo",
+    "detr",
+    "deformable-detr",
+    "rt-detr",
+    "rf-detr",
+    "darknet",
+    "yolov3",
+    "yolox",
+    "yolox-decoded",
+    "yolov5",
+    "yolov8",
+    "yolov10",
+]
+"""Layouts of `onnx:` detectors; docs/detectors.md says what each expects."""
+
+Channels3 = tuple[float, float, float]
+PositivePx = Annotated[int, Field(ge=32)]
+
+
+class InputConfig(Section):
+    """How an `onnx:` detector wants its pictures, where that differs from its layout's usual way."""
+
+    size: tuple[PositivePx, PositivePx] | None = Field(
+        None, description="width and height of the input, for files that leave them open"
+    )
+    fit: Literal["letterbox", "letterbox-centred", "stretch"] | None = Field(
+        None, description="keep the picture's shape, in the top left corner or the middle, or fit both sides"
+    )
+    pad_level: float | None = Field(None, ge=0, le=255, description="level of what the letterbox adds, 8-bit")
+    channels: Literal["rgb", "bgr"] | None = None
+    range: Literal[1, 255] | None = Field(None, description="what white is, before mean and std")
+    mean: Channels3 | None = Field(None, description="taken from each channel, in their order and units of range")
+    std: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] | None = (
+        Field(None, description="each channel is divided by it afterwards")
+    )
+    antialias: bool | None = Field(None, description="average when shrinking, as Pillow does; OpenCV does not")
+
+
+class TilesConfig(Section):
+    """The picture cut into overlapping tiles, each looked at by itself, for objects small in it."""
+
+    rows: int | None = Field(None, ge=1, le=16)
+    columns: int | None = Field(None, ge=1, le=16)
+    tile_px: PositivePx | None = Field(
+        None, description="instead of rows and columns: width and height of a tile, at most; as many as are needed"
+    )
+    overlap: float = Field(
+        0.2, ge=0.05, le=0.5, description="share of a tile that the next one sees too: more than an object's size"
+    )
+    whole_frame: bool = Field(True, description="look at the whole picture as well, for objects larger than a tile")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> TilesConfig:
+        grid = [self.rows, self.columns]
+        if (self.tile_px is None) == (grid == [None, None]) or grid.count(None) == 1:
+            raise ValueError("expected either rows and columns, or tile_px; write one of the two")
+        if grid == [1, 1]:
+            raise ValueError("one row and one column are the whole frame; leave tiles out, or write more")
+        return self
+
+
 class DetectorConfig(Section):
     """Which detector, and what is kept of what it says.
 
@@ -108,6 +172,17 @@ class DetectorConfig(Section):
 
     use: str = "motion"
     weights: Path | None = Field(None, description="state dict for torchvision:<model>; its own download otherwise")
+    layout: OnnxLayout | None = Field(
+        None, description="what an onnx: file expects and returns; recognised by its inputs and outputs without it"
+    )
+    input: InputConfig = Field(InputConfig(), description="how it wants its pictures, where not as usual in its layout")
+    class_names: tuple[str, ...] | Path | None = Field(
+        None,
+        description="the network's own classes in their order, or a file with one a line; without it, what the file "
+        "says, else COCO's",
+    )
+    class_map: dict[str, str] = Field({}, description="own class -> COCO class, where their names differ")
+    tiles: TilesConfig | None = Field(None, description="look at parts of the picture too, for small objects")
     classes: tuple[str, ...] = TRAFFIC_CLASSES
     score_threshold: Share = 0.5
     score_threshold_by_class: dict[str, Share] = {}
@@ -115,23 +190,56 @@ class DetectorConfig(Section):
         0.45, description="of two boxes of a class that overlap by more, the worse goes; `motion` needs none"
     )
     nms_iou_by_class: dict[str, Share] = {}
+    nms_across_iou: Share = Field(
+        0.7,
+        description="the same of two boxes of different classes, both car, bus, truck or train; 1: both stay",
+    )
     motion: MotionConfig = MotionConfig()
 
     @field_validator("use")
     @classmethod
     def _known(cls, value: str) -> str:
-        return _model_name(value, bare=("motion",), prefixed=("torchvision", "onnx", "detections"))
+        return _model_name(
+            value, bare=("motion", "one-shot"), prefixed=("one-shot", "torchvision", "onnx", "detections")
+        )
+
+    @field_validator("class_names", mode="before")
+    @classmethod
+    def _list_or_file(cls, value: Any) -> Any:
+        if not isinstance(value, (str, Path, list, tuple, type(None))) or value in ("", [], ()):
+            raise ValueError(f"expected a list of names, or a file with one a line, got {_shown(value)}")
+        return Path(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _coco(self) -> DetectorConfig:
-        for name in (*self.classes, *self.score_threshold_by_class, *self.nms_iou_by_class):
+        mapped = self.class_map.values()
+        for name in (*self.classes, *self.score_threshold_by_class, *self.nms_iou_by_class, *mapped):
             if name not in COCO_CLASSES:
                 raise ValueError(f"{name!r} is not a COCO class{_suggestion(name, COCO_CLASSES)}")
         return self
 
+    @model_validator(mode="after")
+    def _of_this_kind(self) -> DetectorConfig:
+        kind = self.use.partition(":")[0]
+        for key, kinds in _KEYS_OF_KINDS.items():
+            if kind not in kinds and getattr(self, key) != type(self).model_fields[key].default:
+                told = " and ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))
+                raise ValueError(f"{key} is for {told} detectors, not for {kind}; leave it out")
+        return self
+
+
+_KEYS_OF_KINDS = {
+    "layout": ("onnx",),
+    "input": ("onnx",),
+    "class_names": ("onnx",),
+    "class_map": ("onnx",),
+    "tiles": ("one-shot", "onnx", "torchvision"),
+}
+"""Keys of a detector that mean something to some kinds of detector only."""
+
 
 class EmbedderConfig(Section):
-    """Which appearance embedder: `stripes`, `onnx:<file>` or `torchvision:<backbone>`."""
+    """Which appearance embedder: `stripes`, `trained:<file>`, `onnx:<file>` or `torchvision:<backbone>`."""
 
     use: str = "stripes"
     weights: Path | None = Field(None, description="state dict for torchvision:<backbone>; its own download otherwise")
@@ -142,7 +250,9 @@ class EmbedderConfig(Section):
     @field_validator("use")
     @classmethod
     def _known(cls, value: str) -> str:
-        return _model_name(value, bare=("stripes",), prefixed=("torchvision", "onnx"))
+        return _model_name(
+            value, bare=("stripes", "trained", "one-shot"), prefixed=("one-shot", "trained", "torchvision", "onnx")
+        )
 
 
 class ModelsConfig(Section):
@@ -191,6 +301,15 @@ class TrackerConfig(Section):
         "(StrongSORT: 0.9)",
     )
     max_iou_distance: Share = 0.7
+    max_centre_distance: float | None = Field(
+        None,
+        gt=0,
+        description="instead of by overlap, match by how far the middles of the boxes are apart, up to so many heights "
+        "of the track's box; null: by overlap",
+    )
+    predict_motion: bool = Field(
+        True, description="false: no Kalman filter; an object is expected just where its last box was"
+    )
     iou_age_frames: float = Field(
         1, ge=1, description="a confirmed track unseen for longer is not matched by IoU (Deep SORT 1, SORT its max age)"
     )
@@ -328,6 +447,30 @@ class GroundPoint(Section):
     metres: Point = Field(description="where it is on the ground plane common to the fleet, metres")
 
 
+class LiveConfig(Section):
+    """A webcam or a network stream: each run first records some of it, and what was recorded is the camera's footage.
+
+    An environment variable in `url` stays a name until it is opened: passwords are written nowhere.
+    """
+
+    device: int | str | None = Field(None, description="number of a webcam, or its path such as /dev/video2")
+    url: str | None = Field(None, min_length=1, description="network stream: rtsp, http, https, rtmp, udp, ...")
+    seconds: float = Field(gt=0, le=86_400, description="how much to record in each run")
+    folder: str | None = Field(
+        None, min_length=1, description="where recordings are kept; without it LAKE-recordings/CAMERA, beside the lake"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> LiveConfig:
+        if (self.device is None) == (self.url is None):
+            raise ValueError("expected either `device` or `url`; write one of them, such as {device: 0, seconds: 60}")
+        if isinstance(self.device, int) and self.device < 0:
+            raise ValueError(f"device: expected 0 or more, got {self.device}")
+        if self.url is not None and not is_url(_PLACEHOLDER.sub("x", self.url)):
+            raise ValueError(f"url: expected an address such as rtsp://camera/stream, got {self.url!r}")
+        return self
+
+
 class CameraConfig(Section):
     """One camera.
 
@@ -338,11 +481,11 @@ class CameraConfig(Section):
     imported: bool = Field(
         False, description="its tracks were made elsewhere and come by `nightfleet import`; it has no footage"
     )
-    footage: str | None = Field(
+    footage: str | tuple[str, ...] | LiveConfig | None = Field(
         None,
-        min_length=1,
         validate_default=True,
-        description="glob or URL of video files, or of folders of images; every camera has it that is not `imported`",
+        description="glob or URL of video files, or of folders of images, or several; or a webcam or stream to record "
+        "from; every camera has it that is not `imported`",
     )
     time_pattern: str | None = Field(None, description="file name with strptime codes, e.g. gate_%Y%m%d_%H%M%S.mp4")
     started_at: datetime | None = Field(
@@ -378,9 +521,27 @@ class CameraConfig(Section):
     zones: tuple[ZoneConfig, ...] = ()
     detector: DetectorConfig | None = Field(None, description="instead of models.detector, for this camera")
 
+    @field_validator("footage", mode="before")
+    @classmethod
+    def _live(cls, value: Any) -> Any:
+        if value is None or isinstance(value, LiveConfig):
+            return value
+        if isinstance(value, dict):
+            try:
+                return LiveConfig.model_validate(value)
+            except ValidationError as error:
+                raise ValueError(_sentence(error, value, LiveConfig)) from None
+        several = value if isinstance(value, list | tuple) else [value]
+        if not several or not all(isinstance(one, str) and one for one in several):
+            raise ValueError(
+                "expected a glob, a list of globs, or a live source such as {device: 0, seconds: 60}, got "
+                f"{_shown(value)}"
+            )
+        return value
+
     @field_validator("footage")
     @classmethod
-    def _footage_or_imported(cls, value: str | None, info: ValidationInfo) -> str | None:
+    def _footage_or_imported(cls, value: Any, info: ValidationInfo) -> Any:
         if value is None and not info.data.get("imported"):
             raise PydanticCustomError("missing", "")
         if value is not None and info.data.get("imported"):
@@ -429,6 +590,13 @@ class CameraConfig(Section):
             )
         object.__setattr__(self, "homography", fitted)
         return self
+
+    @property
+    def globs(self) -> tuple[str, ...]:
+        """Where the camera's files lie; of a live one, those recorded so far."""
+        if isinstance(self.footage, LiveConfig):
+            return (f"{self.footage.folder}/*.mp4",)
+        return (self.footage,) if isinstance(self.footage, str) else self.footage or ()
 
     def ground_fit(self) -> Fit | None:
         """Return the fit to the ground points; None where there are none."""
@@ -521,6 +689,14 @@ def tracker_preset(name_or_path: str) -> TrackerConfig:
     return _read_preset(name_or_path, Path(), ())
 
 
+def detector(raw: dict) -> DetectorConfig:
+    """Check a detector section that stands in no fleet.yaml. Raises ConfigError, one sentence."""
+    try:
+        return DetectorConfig.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"detector: {_sentence(error, raw, DetectorConfig)}") from None
+
+
 def embedder(raw: dict) -> EmbedderConfig:
     """Check an embedder section that stands in no fleet.yaml. Raises ConfigError, one sentence."""
     try:
@@ -582,7 +758,7 @@ def _read_preset(name_or_path: str, folder: Path, within: tuple[Path, ...]) -> T
         packaged = resources.files("configs") / "trackers" / f"{name_or_path}.yaml"
         path, raw = Path(packaged.name), yaml.load(packaged.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
     elif name_or_path.endswith(".yaml"):
-        path = (folder / Path(_with_environment(name_or_path)).expanduser()).resolve()
+        path = (folder / Path(with_environment(name_or_path)).expanduser()).resolve()
         if path in within:
             raise ConfigError(f"{path}: this preset leads back to itself; take `preset:` out of one of the files")
         raw = _read_yaml(path, absent=f"give a file of tracker keys, or one of {', '.join(known)}")
@@ -700,7 +876,10 @@ def is_url(location: str) -> bool:
     return "://" in location
 
 
-def _with_environment(location: str) -> str:
+_PLACEHOLDER = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+def with_environment(location: str) -> str:
     """Put environment variables into a path. Raises ConfigError for one that is not set and has no default."""
 
     def value(match: re.Match) -> str:
@@ -709,14 +888,14 @@ def _with_environment(location: str) -> str:
             raise ConfigError(f"the path {location!r} needs the environment variable {name}, which is not set; set it")
         return os.environ.get(name) or default or ""
 
-    return re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", value, location)
+    return _PLACEHOLDER.sub(value, location)
 
 
 def _absolute(config: FleetConfig, folder: Path) -> FleetConfig:
     """Resolve every relative path of the configuration from the folder of its file."""
 
     def path(location: str) -> str:
-        location = _with_environment(location)
+        location = with_environment(location)
         return location if is_url(location) else os.path.normpath(folder / Path(location).expanduser())
 
     def model(section: Any) -> Any:
@@ -724,18 +903,30 @@ def _absolute(config: FleetConfig, folder: Path) -> FleetConfig:
             return None
         prefix, _, rest = section.use.partition(":")
         update: dict[str, Any] = {}
-        if prefix in ("onnx", "detections") and rest:
+        if prefix in ("one-shot", "trained", "onnx", "detections") and rest:
             update["use"] = f"{prefix}:{path(rest)}"
-        for key in ("weights", "projection"):
-            if getattr(section, key, None) is not None:
+        for key in ("weights", "projection", "class_names"):
+            if isinstance(getattr(section, key, None), Path):
                 update[key] = Path(path(str(getattr(section, key))))
         return section.model_copy(update=update)
+
+    def footage(camera: CameraConfig) -> Any:
+        if isinstance(camera.footage, LiveConfig):
+            kept = camera.footage.folder or f"{path(config.lake)}-recordings/{camera.id}"
+            if is_url(kept):
+                raise ConfigError(
+                    f"camera {camera.id}: recordings are kept on this machine, not at {kept}; give footage a `folder`"
+                )
+            return camera.footage.model_copy(update={"folder": path(kept)})
+        if isinstance(camera.footage, tuple):
+            return tuple(path(one) for one in camera.footage)
+        return None if camera.footage is None else path(camera.footage)
 
     models = ModelsConfig(detector=model(config.models.detector), embedder=model(config.models.embedder))
     cameras = tuple(
         camera.model_copy(
             update={
-                "footage": None if camera.footage is None else path(camera.footage),
+                "footage": footage(camera),
                 "detector": model(camera.detector),
             }
         )

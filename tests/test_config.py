@@ -52,6 +52,10 @@ def test_weights_are_found_beside_the_file(tmp_path):
     fleet = load(tmp_path, GOOD + "models: {detector: {use: 'onnx:w/y.onnx'}, embedder: {use: 'onnx:w/e.onnx'}}\n")
     assert fleet.models.detector.use == f"onnx:{tmp_path / 'w/y.onnx'}"
     assert fleet.models.embedder.use == f"onnx:{tmp_path / 'w/e.onnx'}"
+    fleet = load(tmp_path, GOOD + "models: {detector: {use: 'onnx:y.onnx', class_names: own.txt}}\n")
+    assert fleet.models.detector.class_names == tmp_path / "own.txt"
+    fleet = load(tmp_path, GOOD + "models: {detector: {use: 'onnx:y.onnx', class_names: [van, person]}}\n")
+    assert fleet.models.detector.class_names == ("van", "person")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +71,33 @@ def test_weights_are_found_beside_the_file(tmp_path):
         ("fleet: town", "fleet: town\nfleet: twice", "line 3: not valid YAML: the key 'fleet' is written twice"),
         ("lake: lake", "lake: [", "not valid YAML"),
         ("id: gate", "id: ../gate", "`cameras[../gate].id`"),
+        (
+            "lake: lake",
+            "models: {detector: {layout: yolov8}}",
+            "layout is for onnx detectors, not for motion; leave it out",
+        ),
+        (
+            "lake: lake",
+            "models: {detector: {use: 'detections:d.txt', tiles: {rows: 2, columns: 2}}}",
+            "tiles is for one-shot, onnx and torchvision detectors, not for detections",
+        ),
+        (
+            "lake: lake",
+            "models: {detector: {use: 'onnx:d', tiles: {rows: 2}}}",
+            "`models.detector.tiles`: expected either rows and columns, or tile_px",
+        ),
+        ("lake: lake", "models: {detector: {use: 'onnx:d', tiles: {rows: 1, columns: 1}}}", "are the whole frame"),
+        (
+            "lake: lake",
+            "models: {detector: {use: 'onnx:d', input: {colour: rgb}}}",
+            "unknown key `models.detector.input.colour`; known here: antialias, channels, fit, mean",
+        ),
+        ("lake: lake", "models: {detector: {use: 'onnx:d', class_names: 3}}", "expected a list of names, or a file"),
+        (
+            "lake: lake",
+            "models: {detector: {use: 'onnx:d', class_map: {van: trcuk}}}",
+            "'trcuk' is not a COCO class (did you mean `truck`?)",
+        ),
         ("lake: lake", "models: {detector: {use: moton}}", "got 'moton' (did you mean `motion`?)"),
         (
             "lake: lake",
@@ -80,6 +111,21 @@ def test_weights_are_found_beside_the_file(tmp_path):
         ),
         ("footage: footage/*.mp4", "footage: ''", "`cameras[gate].footage`"),
         ("    footage: footage/*.mp4\n", "", "`cameras[gate].footage` is missing"),
+        (
+            "footage: footage/*.mp4",
+            "footage: 5",
+            "`cameras[gate].footage`: expected a glob, a list of globs, or a live",
+        ),
+        ("footage: footage/*.mp4", "footage: []", "`cameras[gate].footage`: expected a glob, a list of globs, or a"),
+        ("footage: footage/*.mp4", "footage: {device: 0}", "`cameras[gate].footage`: `seconds` is missing; add it"),
+        ("footage: footage/*.mp4", "footage: {seconds: 5}", "`cameras[gate].footage`: expected either `device` or"),
+        (
+            "footage: footage/*.mp4",
+            "footage: {device: 0, seconds: 5, floder: a}",
+            "unknown key `floder` (did you mean `folder`?)",
+        ),
+        ("footage: footage/*.mp4", "footage: {url: gate, seconds: 5}", "url: expected an address such as rtsp://"),
+        ("footage: footage/*.mp4", "footage: {device: -1, seconds: 5}", "device: expected 0 or more, got -1"),
     ],
 )
 def test_one_sentence_for_each_mistake(tmp_path, old, new, sentence):
@@ -126,6 +172,20 @@ def test_every_preset_is_a_tracker_that_no_rename_can_change(tmp_path, name):
     assert len({config.digest(one) for one in (preset, by_name, by_path, written_out)}) == 1
 
 
+def test_footage_of_several_places_and_live(tmp_path):
+    text = GOOD.replace("footage: footage/*.mp4", "footage: [old/*.avi, s3://bucket/new/*.mp4]")
+    assert load(tmp_path, text).camera("gate").globs == (str(tmp_path / "old/*.avi"), "s3://bucket/new/*.mp4")
+    fleet = load(tmp_path, GOOD.replace("footage: footage/*.mp4", "footage: {url: 'rtsp://${USER}@gate', seconds: 5}"))
+    camera = fleet.camera("gate")
+    assert camera.globs == (str(tmp_path / "lake-recordings/gate/*.mp4"),)
+    assert camera.footage.url == "rtsp://${USER}@gate", "what may be a password is not written anywhere"
+    assert config.FleetConfig.model_validate_json(fleet.model_dump_json()) == fleet
+    text = GOOD.replace("footage: footage/*.mp4", "footage: {device: 0, seconds: 5, folder: there}")
+    assert load(tmp_path, text).camera("gate").globs == (str(tmp_path / "there/*.mp4"),)
+    with pytest.raises(ConfigError, match=r"camera gate: recordings are kept on this machine, not at s3://bucket"):
+        load(tmp_path, text.replace(", folder: there", "").replace("lake: lake", "lake: s3://bucket/lake"))
+
+
 def test_a_preset_fills_in_what_the_file_leaves_open(tmp_path):
     tracker = load(tmp_path, GOOD + "tracker: {preset: sort, n_init: 7, max_cosine_distance: 0.4}\n").tracker
     assert (tracker.n_init, tracker.max_cosine_distance) == (7, 0.4)
@@ -142,7 +202,7 @@ def test_a_preset_may_build_on_another(tmp_path):
 @pytest.mark.parametrize(
     ("preset", "content", "sentence"),
     [
-        ("srt", "", "no tracker preset 'srt' (did you mean `sort`?); there are bytetrack, reference, sort"),
+        ("srt", "", "no tracker preset 'srt' (did you mean `sort`?); there are bytetrack, minimal, reference, sort"),
         ("5", "", "`tracker.preset`: input should be a valid string, got 5"),
         ("gone.yaml", "", "gone.yaml: no such file; give a file of tracker keys, or one of bytetrack"),
         ("mine.yaml", "n_int: 3", "mine.yaml: unknown key `n_int` (did you mean `n_init`?)"),

@@ -12,7 +12,11 @@ from pipeline.types import Detections
 
 
 class Detector(Protocol):
-    """Finds candidates in frames of one camera. Filtering by class and score, and NMS, come after it, for all alike."""
+    """Finds candidates in frames of one camera. Filtering by class and score, and NMS, come after it, for all alike.
+
+    A detector that proposes each thing once says so in an attribute `doubles` (`filtering.Doubles`; "any" without it),
+    and one that is loaded from a file may say in `about` what it is.
+    """
 
     def detect(self, frames: DeviceFrames) -> list[Detections]:
         """Return the candidates of each of the T frames, in picture pixels, in any order, possibly overlapping."""

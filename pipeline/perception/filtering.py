@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torchvision.ops import nms
@@ -10,15 +12,23 @@ from pipeline import boxes
 from pipeline.config import DetectorConfig
 from pipeline.types import COCO_CLASSES, Detections
 
+Doubles = Literal["any", "across classes", "none"]
+"""What may be twice in a detector's candidates: anything; one thing as two classes; nothing."""
+
+ONE_THING = ("car", "bus", "truck", "train")
+"""Classes of which a thing has one only: two that lie on each other are one vehicle of an unsure detector. A person on
+a bicycle or a motorcycle lies on it too and is another thing, so those keep to themselves."""
+
 
 def select(
-    candidates: Detections, config: DetectorConfig, *, width_px: int, height_px: int, suppress: bool = True
+    candidates: Detections, config: DetectorConfig, *, width_px: int, height_px: int, doubles: Doubles = "any"
 ) -> Detections:
     """Keep what the configuration asks for, in this order.
 
     1. rows whose box and score are finite, of a class in `config.classes`, with a score of at least the class's
        threshold; 2. boxes clipped to the picture, empty ones dropped; 3. greedy non-maximum suppression within each
-    class (a box goes when its IoU with a better one exceeds the class's limit), where `suppress` is wanted.
+    class (a box goes when its IoU with a better one exceeds the class's limit), where `doubles` is "any"; 4. the same
+    across the classes of ONE_THING with the limit `config.nms_across_iou`, unless `doubles` is "none".
     Sorted by score descending, ties by x1, y1, x2, y2, then class.
     """
     finite = np.isfinite(candidates.xyxy).all(axis=1) & np.isfinite(candidates.score)
@@ -28,9 +38,11 @@ def select(
     whole = (clipped[:, 2] > clipped[:, 0]) & (clipped[:, 3] > clipped[:, 1])
     found = Detections(clipped, found.score, found.class_id).take(whole)
     found = found.take(_order(found))
-    if not suppress:
-        return found
-    return found.take(np.sort(_survivors(found, config)))
+    if doubles == "any":
+        found = found.take(np.sort(_survivors(found, config)))
+    if doubles != "none" and config.nms_across_iou < 1:
+        found = found.take(_one_of_each(found, config.nms_across_iou))
+    return found
 
 
 def score_thresholds(config: DetectorConfig) -> np.ndarray:
@@ -58,3 +70,20 @@ def _survivors(found: Detections, config: DetectorConfig) -> np.ndarray:
         keep = nms(torch.from_numpy(found.xyxy[rows]), torch.from_numpy(found.score[rows]), limit)
         kept.append(rows[keep.numpy()])
     return np.concatenate(kept)
+
+
+def _one_of_each(found: Detections, limit: float) -> np.ndarray:
+    """(N,) bool: rows that no better box of another class of ONE_THING overlaps by more than `limit`."""
+    kept = np.ones(len(found), bool)
+    rows = np.flatnonzero(np.isin(found.class_id, _ONE_THING_IDS))
+    if len(np.unique(found.class_id[rows])) < 2:
+        return kept
+    xyxy = found.xyxy[rows].astype(np.float64)
+    rivals = boxes.iou(xyxy, xyxy) > limit
+    rivals &= found.class_id[rows, None] != found.class_id[None, rows]
+    for place, row in enumerate(rows):
+        kept[row] = not (rivals[place, :place] & kept[rows[:place]]).any()
+    return kept
+
+
+_ONE_THING_IDS = np.array([COCO_CLASSES.index(name) for name in ONE_THING], np.int16)

@@ -71,7 +71,11 @@ class MotionDetector:
 
     Its state (the background, which follows the light, and what was seen a moment ago) begins anew with every segment,
     from that segment's own frames only.
+
+    doubles  "none": what it saw to be two people are two, however much one hides the other
     """
+
+    doubles = "none"
 
     def __init__(self, config: MotionConfig, view: CameraView, sample: np.ndarray) -> None:
         """sample (n, H, W, 3) uint8 RGB, spread evenly over the segment; without any frame nothing is ever found."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby, islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,12 +20,15 @@ from pipeline.perception.device import resolve_device
 from pipeline.perception.filtering import score_thresholds, select
 from pipeline.perception.frames import upload
 from pipeline.perception.motion import MotionDetector
+from pipeline.perception.one_shot import OneShotDetector, OneShotEmbedder, OneShotModel
+from pipeline.perception.onnx_detector import OnnxDetector
 from pipeline.perception.projected import OnnxEmbedder, TorchvisionEmbedder
 from pipeline.perception.projection import WHITENING, Projection, fit_pca
 from pipeline.perception.stripes import StripesEmbedder
+from pipeline.perception.tiles import TiledDetector
 from pipeline.perception.torchvision_detector import TorchvisionDetector
-from pipeline.perception.weights import embedder_model_digest, models_digest, replay_path
-from pipeline.perception.yolox import YoloxDetector
+from pipeline.perception.trained import TrainedEmbedder
+from pipeline.perception.weights import embedder_model_digest, models_digest, network_file, replay_path
 from pipeline.types import EMBEDDING_DIM, CameraView, Detections, FrameBatch
 
 __all__ = ["Perception", "PerceptionSession", "models_digest", "resolve_device"]
@@ -42,17 +46,20 @@ class Perception:
         self._threads = threads
         devices.settle(threads)
         self._config = embedder
+        self._one_shot: dict[Path, OneShotModel] = {}
         self._embedder = self._load_embedder(embedder)
         self._detectors: dict[str, Detector] = {}
 
-    def load(self, detectors: Iterable[DetectorConfig]) -> None:
-        """Load these detectors now rather than at the first segment that wants them. Raises WeightsError.
+    def load(self, detectors: Iterable[DetectorConfig]) -> list[str]:
+        """Load these detectors now rather than at the first segment that wants them; say what their files are.
 
-        Those that begin anew with every segment (motion, replays) have nothing to load.
+        Those that begin anew with every segment (motion, replays) have nothing to load. Raises WeightsError.
         """
+        about = []
         for config in detectors:
-            if config.use.partition(":")[0] in ("onnx", "torchvision"):
-                self._loaded(config)
+            if config.use.partition(":")[0] in ("one-shot", "onnx", "torchvision"):
+                about.append(getattr(self._loaded(config), "about", None))
+        return list(dict.fromkeys(filter(None, about)))
 
     def session(
         self, detector: DetectorConfig, view: CameraView, sample: Callable[[int], np.ndarray]
@@ -74,9 +81,11 @@ class Perception:
 
     def embed_pictures(self, images: Iterable[np.ndarray]) -> np.ndarray:
         """Embed whole pictures, each (H, W, 3) uint8 RGB of any size: (N, 128) float32, in their order."""
-        parts = [np.zeros((0, EMBEDDING_DIM), np.float32)]
-        parts += [self._embedder.embed(crops) for crops in self._whole(images)]
-        return np.concatenate(parts)
+        if isinstance(self._embedder, OneShotEmbedder):
+            parts = [self.embed_picture(image) for image in images]
+        else:
+            parts = [self._embedder.embed(crops) for crops in self._whole(images)]
+        return np.concatenate([np.zeros((0, EMBEDDING_DIM), np.float32), *parts])
 
     def fit_projection(self, images: Iterable[np.ndarray]) -> Projection:
         """Fit the projection of this embedder's network to whole pictures, each (H, W, 3) uint8 RGB.
@@ -104,12 +113,16 @@ class Perception:
                 boxes = np.tile(np.array([0, 0, width, height], np.float32), (len(some), 1))
                 yield crop(upload(batch, self.device).images, boxes, np.arange(len(some)), self._embedder.crop_hw)
 
-    def _load_embedder(self, config: EmbedderConfig) -> Embedder:
+    def _load_embedder(self, config: EmbedderConfig) -> Embedder | OneShotEmbedder:
         kind = config.use.partition(":")[0]
+        if kind == "one-shot":
+            return OneShotEmbedder(self._one_shot_model(config.use))
         if kind == "stripes":
             return StripesEmbedder()
         if kind == "onnx":
             return OnnxEmbedder(config, device=self.device, threads=self._threads)
+        if kind == "trained":
+            return TrainedEmbedder(config, device=self.device)
         return TorchvisionEmbedder(config, device=self.device)
 
     def _detector(self, config: DetectorConfig, view: CameraView, sample: Callable[[int], np.ndarray]) -> Detector:
@@ -130,9 +143,20 @@ class Perception:
     def _load_detector(self, config: DetectorConfig) -> Detector:
         kind, _, name = config.use.partition(":")
         min_score = float(score_thresholds(config).min())
-        if kind == "onnx":
-            return YoloxDetector(name, min_score=min_score, device=self.device, threads=self._threads)
-        return TorchvisionDetector(name, config.weights, min_score=min_score, device=self.device)
+        if kind == "one-shot":
+            found = OneShotDetector(self._one_shot_model(config.use), min_score=min_score)
+        elif kind == "onnx":
+            found = OnnxDetector(config, min_score=min_score, device=self.device, threads=self._threads)
+        else:
+            found = TorchvisionDetector(name, config.weights, min_score=min_score, device=self.device)
+        return found if config.tiles is None else TiledDetector(found, config)
+
+    def _one_shot_model(self, use: str) -> OneShotModel:
+        """Return the network of a weights file, one for detector and embedder: a pass serves both."""
+        path = network_file(use)
+        if path not in self._one_shot:
+            self._one_shot[path] = OneShotModel(path, device=self.device, threads=self._threads)
+        return self._one_shot[path]
 
 
 class PerceptionSession:
@@ -153,8 +177,7 @@ class PerceptionSession:
         """Return each frame's detections, as `filtering.select` leaves them, and their embeddings (N, 128) float32."""
         started_s = time.perf_counter()
         frames = upload(batch, self._device)
-        # Motion proposes nothing twice: what it saw to be two people are two, however much one hides the other.
-        how = {"suppress": not isinstance(self._detector, MotionDetector)}
+        how = {"doubles": getattr(self._detector, "doubles", "any")}
         how |= {"width_px": frames.width_px, "height_px": frames.height_px}
         found = [select(candidates, self._config, **how) for candidates in self._detector.detect(frames)]
         detected_s = time.perf_counter()
@@ -166,8 +189,12 @@ class PerceptionSession:
         return list(zip(found, np.split(vectors, np.cumsum(counts)[:-1]))) if found else []
 
 
-def _embed(embedder: Embedder, images: torch.Tensor, xyxy: np.ndarray, frame_row: np.ndarray) -> np.ndarray:
+def _embed(
+    embedder: Embedder | OneShotEmbedder, images: torch.Tensor, xyxy: np.ndarray, frame_row: np.ndarray
+) -> np.ndarray:
     """Embed boxes (N, 4) of frames `frame_row` (N,), ascending: (N, 128) float32."""
+    if isinstance(embedder, OneShotEmbedder):
+        return embedder.embed_boxes(images, xyxy, frame_row)
     parts = [np.zeros((0, EMBEDDING_DIM), np.float32)]
     for start in range(0, len(xyxy), MAX_CROPS):
         rows = slice(start, start + MAX_CROPS)

@@ -17,7 +17,10 @@ MAX_FRAMES = 4
 
 
 class TorchvisionDetector:
-    """A detection model with COCO weights. Stateless between frames, so one serves every camera."""
+    """A detection model with COCO weights. Stateless between frames, so one serves every camera.
+
+    about  what it is, in words
+    """
 
     def __init__(self, name: str, weights: Path | None, *, min_score: float, device: str) -> None:
         """`min_score` is the least score any class keeps. Raises ConfigError for an unknown name, WeightsError."""
@@ -29,6 +32,7 @@ class TorchvisionDetector:
         self._model = model.eval().to(device)
         self._coco = coco_index(categories)
         self._min_score = min_score
+        self.about = f"torchvision:{name}: pictures of any size, COCO's 80 classes, weights {weights or 'downloaded'}"
 
     @torch.inference_mode()
     def detect(self, frames: DeviceFrames) -> list[Detections]:

@@ -19,13 +19,20 @@ ALGORITHM_VERSION = {
     "stripes": 1,
     "onnx embedder": 1,
     "torchvision embedder": 1,
+    "trained embedder": 1,
+    "one-shot": 1,
     "crops": 1,
-    "filtering": 1,
+    "filtering": 2,
+    "tiles": 1,
 }
 """Raised by one with every change of the code that changes what the model says, so that finished work is redone."""
 
 RANDOM_PROJECTION_SEED = 128
 """Seed of the projection used where none was fitted; part of the digest."""
+
+SHIPPED = Path(__file__).parent / "shipped"
+"""Weights that come with nightfleet, each beside its model card."""
+SHIPPED_FILES = {"one-shot": "one_shot.safetensors", "trained": "embedder.safetensors"}
 
 _BLOCK = 1 << 20
 
@@ -38,6 +45,12 @@ def require_file(path: Path | str, what: str) -> Path:
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; expected {what}, correct the path in the configuration")
     return path
+
+
+def network_file(use: str) -> Path:
+    """Return the weights of a network of ours as a model section names it: `kind:file`, or those that ship."""
+    kind, _, name = use.partition(":")
+    return Path(name) if name else SHIPPED / SHIPPED_FILES[kind]
 
 
 def file_digest(path: Path | str, what: str) -> str:
@@ -78,6 +91,11 @@ def embedder_model_digest(embedder: EmbedderConfig) -> str:
     facts = {"kind": kind, "version": ALGORITHM_VERSION.get(f"{kind} embedder", 0)}
     if kind == "onnx":
         facts["weights"] = file_digest(name, "an ONNX embedder")
+    elif kind == "trained":
+        facts["weights"] = file_digest(network_file(embedder.use), "an embedder saved by `nightfleet train embedder`")
+    elif kind == "one-shot":
+        what = "a network saved by `nightfleet train one-shot`"
+        facts |= {"version": ALGORITHM_VERSION["one-shot"], "weights": file_digest(network_file(embedder.use), what)}
     elif kind == "torchvision":
         facts |= {"name": name, "weights": _torchvision_weights(embedder.weights, f"weights of {name}")}
     return digest(facts)
@@ -101,24 +119,39 @@ def replay_path(template: str, camera_id: str, segment_url: str) -> Path:
 def _detector_facts(config: DetectorConfig, camera_id: str | None, segment_url: str | None) -> dict:
     kind, _, name = config.use.partition(":")
     section = config.model_dump(mode="json", exclude={"weights", "use", "motion"})
+    if isinstance(config.class_names, Path):
+        section["class_names"] = file_digest(config.class_names, "a list of class names")
     facts = {"kind": kind, "section": section, "filtering": ALGORITHM_VERSION["filtering"]}
     if kind == "motion":
         facts |= {"motion": config.motion.model_dump(mode="json"), "version": ALGORITHM_VERSION["motion"]}
     elif kind == "detections":
         facts |= {"files": _replay_digests(name, camera_id, segment_url), "version": ALGORITHM_VERSION["detections"]}
+    elif kind == "one-shot":
+        weights = file_digest(network_file(config.use), "a network saved by `nightfleet train one-shot`")
+        facts |= {"weights": weights, "version": ALGORITHM_VERSION["one-shot"]}
     elif kind == "onnx":
-        weights = file_digest(name, "a YOLOX detector in ONNX")
+        weights = file_digest(name, "a detector in ONNX")
         facts |= {"weights": weights, "version": ALGORITHM_VERSION["onnx detector"]}
+        facts |= {"beside": [file_digest(path, "weights beside an ONNX file") for path in _beside(name)]}
     else:
         weights = _torchvision_weights(config.weights, f"weights of {name}")
         facts |= {"name": name, "weights": weights, "version": ALGORITHM_VERSION["torchvision detector"]}
+    if config.tiles is not None:
+        facts["tiles"] = ALGORITHM_VERSION["tiles"]
     return facts
+
+
+def _beside(onnx_file: str) -> list[str]:
+    """Files beside an ONNX file in which PyTorch's and Hugging Face's exporters put large weights."""
+    return [path for path in (f"{onnx_file}.data", f"{onnx_file}_data") if Path(path).is_file()]
 
 
 def _embedder_facts(config: EmbedderConfig) -> dict:
     facts = {"crops": ALGORITHM_VERSION["crops"]}
     if config.use == "stripes":
         return facts | {"kind": "stripes", "version": ALGORITHM_VERSION["stripes"]}
+    if config.use.partition(":")[0] in ("trained", "one-shot"):
+        return facts | {"model": embedder_model_digest(config)}
     if config.projection is None:
         projection = f"random {RANDOM_PROJECTION_SEED}"
     else:

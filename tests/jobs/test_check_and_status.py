@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from jobs.check import check
 from pipeline import config
 from pipeline.lake.writer import Lake
 from tests.conftest import json_of, nightfleet, write_fleet
 from tests.lake.making import entry, fleet, no_rows
+from tests.perception.onnx_models import write_detector
 
 
 def test_a_note_says_which_boxes_start_no_track(tiny_town, tmp_path):
@@ -26,6 +29,16 @@ def test_a_note_says_which_boxes_start_no_track(tiny_town, tmp_path):
     assert printed.returncode == 0, "a note is no problem"
     assert "note: boxes of person, car" in printed.stdout
     assert "everything holds" in printed.stdout
+
+
+def test_a_note_says_what_a_detectors_file_is(tiny_town, tmp_path):
+    path = write_detector(tmp_path / "toy.onnx", np.zeros((84, 85)), np.zeros((84, 85)), 64, 1)
+    models = {"detector": {"use": f"onnx:{path}"}}
+    (note,) = check(config.load(write_fleet(tiny_town, tmp_path, models=models)))["notes"]
+    assert note == f"onnx:{path}: layout yolox, input 64 x 64 (letterbox, BGR, 0 to 255), COCO's 80 classes"
+    path.write_text("<html>not found")
+    (problem,) = check(config.load(write_fleet(tiny_town, tmp_path, models=models)))["problems"]
+    assert "it is a web page, as a failed download leaves behind" in problem
 
 
 def test_status_says_where_a_cameras_motion_stayed_unknown(tmp_path):

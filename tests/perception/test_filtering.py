@@ -6,7 +6,9 @@ from pipeline.config import DetectorConfig
 from pipeline.perception.filtering import select
 from pipeline.types import COCO_CLASSES, Detections
 
-PERSON, CAR, DOG = (COCO_CLASSES.index(name) for name in ("person", "car", "dog"))
+PERSON, CAR, DOG, TRUCK, BUS, MOTORCYCLE, BICYCLE = (
+    COCO_CLASSES.index(name) for name in ("person", "car", "dog", "truck", "bus", "motorcycle", "bicycle")
+)
 SIZE = {"width_px": 100, "height_px": 80}
 
 
@@ -103,3 +105,46 @@ def test_order_of_candidates_does_not_matter(seed):
     one, other = select(candidates, DetectorConfig(), **SIZE), select(shuffled, DetectorConfig(), **SIZE)
     np.testing.assert_array_equal(one.xyxy, other.xyxy)
     np.testing.assert_array_equal(one.score, other.score)
+
+
+LORRY = [(10, 10, 50, 40, 0.6, CAR), (10, 11, 50, 41, 0.7, TRUCK), (11, 10, 51, 40, 0.65, BUS)]
+
+
+def test_one_vehicle_seen_as_three_classes_is_one():
+    found = select(detections(LORRY), DetectorConfig(), **SIZE)
+    assert found.class_id.tolist() == [TRUCK] and found.score == pytest.approx([0.7])
+    assert len(select(detections(LORRY), DetectorConfig(nms_across_iou=1), **SIZE)) == 3
+    assert len(select(detections(LORRY), DetectorConfig(nms_across_iou=0.99), **SIZE)) == 3
+
+
+def test_box_that_is_gone_suppresses_nothing():
+    chain = [(10, 10, 50, 40, 0.9, CAR), (15, 10, 55, 40, 0.8, TRUCK), (21, 10, 61, 40, 0.7, CAR)]  # IoU 0.78, 0.74
+    found = select(detections(chain), DetectorConfig(nms_iou=0.9), **SIZE)
+    assert found.score == pytest.approx([0.9, 0.7])
+
+
+@pytest.mark.parametrize(
+    "pair", [(PERSON, MOTORCYCLE), (PERSON, BICYCLE), (MOTORCYCLE, BICYCLE), (PERSON, CAR), (MOTORCYCLE, CAR)]
+)
+def test_riders_and_their_machines_stay_apart(pair):
+    rows = [(10, 10, 50, 40, 0.9, pair[0]), (10, 10, 50, 40, 0.8, pair[1])]
+    assert len(select(detections(rows), DetectorConfig(), **SIZE)) == 2
+
+
+def test_cars_before_a_lorry_stay():
+    rows = [(10, 10, 60, 60, 0.9, TRUCK), (15, 25, 60, 60, 0.8, CAR)]  # IoU 0.63
+    assert len(select(detections(rows), DetectorConfig(), **SIZE)) == 2
+
+
+@pytest.mark.parametrize(("doubles", "n_left"), [("any", 1), ("across classes", 2), ("none", 4)])
+def test_detectors_say_what_may_be_double(doubles, n_left):
+    rows = [*LORRY, (10, 10, 50, 42, 0.5, TRUCK)]
+    assert len(select(detections(rows), DetectorConfig(), **SIZE, doubles=doubles)) == n_left
+
+
+@pytest.mark.parametrize("doubles", ["any", "across classes", "none"])
+def test_thresholds_by_class_hold_for_every_detector(doubles):
+    config = DetectorConfig(score_threshold=0.6, score_threshold_by_class={"person": 0.2, "truck": 0.95})
+    rows = [(0, 0, 9, 9, 0.3, PERSON), (20, 0, 29, 9, 0.9, TRUCK), (40, 0, 49, 9, 0.5, CAR), (60, 0, 69, 9, 0.7, CAR)]
+    found = select(detections(rows), config, **SIZE, doubles=doubles)
+    assert found.class_id.tolist() == [CAR, PERSON]

@@ -4,7 +4,7 @@ import pytest
 from pipeline.config import DetectorConfig, EmbedderConfig
 from pipeline.errors import UserError
 from pipeline.perception.perception import Perception
-from pipeline.types import FrameBatch
+from pipeline.types import COCO_CLASSES, FrameBatch
 from tests.perception.onnx_models import write_detector
 from tests.perception.test_motion import EMPTY, batch, car, street, view, walker
 
@@ -81,6 +81,24 @@ def test_models_are_loaded_once(perception, tmp_path):
         == second.perceive(frame_batch(IMAGES))[0][0].xyxy.shape
         == (0, 4)
     )
+
+
+def test_thresholds_by_class_hold_for_motion_too(perception):
+    plain, strict = DetectorConfig(), DetectorConfig(score_threshold_by_class={"car": 1.0})
+    seen = {}
+    for name, config in (("plain", plain), ("strict", strict)):
+        session = perception.session(config, view(), lambda n: EMPTY[:n])
+        found = [detections for detections, _ in session.perceive(frame_batch(IMAGES))]
+        seen[name] = {COCO_CLASSES[class_id] for each in found for class_id in each.class_id}
+    assert seen == {"plain": {"person", "car"}, "strict": {"person"}}
+
+
+def test_detector_in_tiles_says_so(perception, tmp_path):
+    path = write_detector(tmp_path / "toy.onnx", np.zeros((84, 85)), np.zeros((84, 85)), 64, 1)
+    config = DetectorConfig(use=f"onnx:{path}", tiles={"rows": 2, "columns": 3})
+    (about,) = perception.load([config, config, DetectorConfig()])
+    assert "layout yolox, input 64 x 64" in about and "in tiles, 3 x 2, and in the whole frame" in about
+    assert perception.session(config, view(), None).perceive(frame_batch(IMAGES))[0][0].xyxy.shape == (0, 4)
 
 
 def test_replayed_detections_get_embeddings(perception, tmp_path):

@@ -36,6 +36,46 @@ def test_content_counts_and_place_does_not(tmp_path):
     assert models_digest(config[0], STRIPES) != before
 
 
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"layout": "yolox"},
+        {"input": {"channels": "rgb"}},
+        {"input": {"size": (640, 352)}},
+        {"class_names": ["person"]},
+        {"class_map": {"van": "car"}},
+        {"tiles": {"rows": 2, "columns": 2}},
+        {"tiles": {"tile_px": 640}},
+        {"nms_across_iou": 1.0},
+    ],
+)
+def test_every_key_of_onnx_detectors_counts(tmp_path, section):
+    (tmp_path / "a.onnx").write_bytes(b"weights")
+    use = f"onnx:{tmp_path / 'a.onnx'}"
+    assert models_digest(DetectorConfig(use=use, **section), STRIPES) != models_digest(DetectorConfig(use=use), STRIPES)
+
+
+def test_files_beside_an_onnx_file_count(tmp_path):
+    (tmp_path / "a.onnx").write_bytes(b"graph")
+    config = DetectorConfig(use=f"onnx:{tmp_path / 'a.onnx'}")
+    seen = {models_digest(config, STRIPES)}
+    for name in ("a.onnx.data", "a.onnx_data"):
+        for content in (b"1", b"22"):
+            (tmp_path / name).write_bytes(content)
+            seen.add(models_digest(config, STRIPES))
+    assert len(seen) == 5
+
+
+def test_class_names_count_by_content(tmp_path):
+    (tmp_path / "a.onnx").write_bytes(b"weights")
+    digests = []
+    for name, content in (("a.txt", "person"), ("b.txt", "person"), ("c.txt", "car")):
+        (tmp_path / name).write_text(content)
+        config = DetectorConfig(use=f"onnx:{tmp_path / 'a.onnx'}", class_names=tmp_path / name)
+        digests.append(models_digest(config, STRIPES))
+    assert digests[0] == digests[1] != digests[2]
+
+
 def test_projection_counts(tmp_path):
     model, projection = tmp_path / "e.onnx", tmp_path / "p.npz"
     model.write_bytes(b"m")

@@ -1,14 +1,15 @@
-import cv2
 import numpy as np
 import pytest
 import torch
 
 from pipeline import boxes
+from pipeline.config import DetectorConfig
 from pipeline.errors import WeightsError
 from pipeline.perception.frames import upload
-from pipeline.perception.yolox import YoloxDetector, anchors, decode, letterbox
+from pipeline.perception.layouts.yolox import anchors, decode
+from pipeline.perception.onnx_detector import OnnxDetector
 from pipeline.types import COCO_CLASSES, FrameBatch
-from tests.perception.onnx_models import write_detector, write_embedder
+from tests.perception.onnx_models import write_detector
 from tests.realdata import data_path
 
 SIZE = 64
@@ -21,6 +22,10 @@ def frames(levels, height=32, width=64, device="cpu"):
     return upload(FrameBatch(images, index.astype(np.int32), index), device)
 
 
+def open_detector(path, min_score=0.1, **section):
+    return OnnxDetector(DetectorConfig(use=f"onnx:{path}", **section), min_score=min_score, device="cpu", threads=1)
+
+
 @pytest.fixture(params=[1, 3, "batch"], ids=["batch 1", "batch 3", "any batch"])
 def detector(request, tmp_path):
     """One sure car of 16 x 8 letterbox pixels at (20, 12), surer the brighter the picture."""
@@ -30,8 +35,7 @@ def detector(request, tmp_path):
     base[cell, :5] = (0.5, 0.5, np.log(2), 0, 0)
     base[cell, 5 + CAR] = 1
     slope[cell, 4] = 1 / 255
-    path = write_detector(tmp_path / "toy.onnx", base, slope, SIZE, request.param)
-    return YoloxDetector(path, min_score=0.1, device="cpu", threads=1)
+    return open_detector(write_detector(tmp_path / "toy.onnx", base, slope, SIZE, request.param))
 
 
 def test_anchors_cover_the_input_at_three_strides():
@@ -62,49 +66,29 @@ def test_boxes_return_to_picture_pixels(detector):
     np.testing.assert_allclose(found.xyxy, [[48, 32, 112, 64]], rtol=1e-5)
 
 
-@pytest.mark.parametrize("hw", [(360, 480), (1080, 1920), (100, 37), (416, 416)])
-def test_letterbox_matches_opencv(hw):
-    rng = np.random.default_rng(0)
-    image = cv2.resize(
-        rng.integers(0, 256, (hw[0] // 4, hw[1] // 4, 3), np.uint8), hw[::-1], interpolation=cv2.INTER_CUBIC
-    )
-    found, scale_xy = letterbox(torch.from_numpy(image[None]).permute(0, 3, 1, 2), (416, 416))
-    ratio = min(416 / hw[0], 416 / hw[1])
-    inner = (int(hw[1] * ratio + 1e-6), int(hw[0] * ratio + 1e-6))
-    wanted = np.full((416, 416, 3), 114, np.uint8)
-    wanted[: inner[1], : inner[0]] = cv2.resize(image, inner, interpolation=cv2.INTER_LINEAR)[..., ::-1]
-    difference = np.abs(found[0].permute(1, 2, 0).numpy() - wanted)
-    assert difference.max() <= 1 and difference.mean() < 0.1  # OpenCV works with 11-bit weights
-    np.testing.assert_allclose(scale_xy, (inner[0] / hw[1], inner[1] / hw[0]), rtol=1e-6)
+def test_more_frames_than_are_run_at_once(detector):
+    levels = np.arange(0, 250, 13)
+    found = detector.detect(frames(levels))
+    np.testing.assert_allclose([each.score[0] for each in found], (levels + 114) / 2 / 255, rtol=1e-5)
 
 
-def test_other_files_are_refused_with_one_sentence(tmp_path):
-    text = tmp_path / "text.onnx"
-    text.write_text("hello")
-    embedder = write_embedder(tmp_path / "embedder.onnx", np.eye(3))
-    odd = write_detector(tmp_path / "odd.onnx", np.zeros((84, 25)), np.zeros((84, 25)), SIZE, 1)
-    for path, reason in (
-        (tmp_path / "absent.onnx", "no such file"),
-        (text, "not an ONNX model"),
-        (embedder, "not a YOLOX detector"),
-        (odd, r"expected \(1, 84, 85\)"),
-    ):
-        with pytest.raises(WeightsError, match=reason) as caught:
-            YoloxDetector(path, min_score=0.1, device="cpu", threads=1)
-        assert path.name in str(caught.value) and "\n" not in str(caught.value)
-
-
-@pytest.mark.realdata
-def test_reid_network_is_no_detector():
-    with pytest.raises(WeightsError, match="not a YOLOX detector"):
-        YoloxDetector(data_path("weights/osnet_x0_25_msmt17.onnx"), min_score=0.1, device="cpu", threads=1)
+def test_decoded_export_is_told_apart(tmp_path):
+    base = np.zeros((84, 85))
+    base[:, :4] = (32, 32, 10, 20)
+    path = write_detector(tmp_path / "decoded.onnx", base, np.zeros((84, 85)), SIZE, 1)
+    with pytest.raises(WeightsError, match="write `layout: yolox-decoded`"):
+        open_detector(path)
+    base[7, 4], base[7, 5] = 0.9, 1
+    path = write_detector(tmp_path / "decoded.onnx", base, np.zeros((84, 85)), SIZE, 1)
+    found = open_detector(path, layout="yolox-decoded").detect(frames([0]))[0]
+    np.testing.assert_allclose(found.xyxy, [[27, 22, 37, 42]])
 
 
 @pytest.mark.realdata
 def test_real_network_finds_the_people_of_a_real_clip():
     import av
 
-    detector = YoloxDetector(data_path("weights/yolox_nano.onnx"), min_score=0.3, device="cpu", threads=1)
+    detector = open_detector(data_path("weights/yolox_nano.onnx"), min_score=0.3)
     with av.open(str(data_path("video/vtest_480x360.mp4"))) as clip:
         images = [f.to_ndarray(format="rgb24") for i, f in enumerate(clip.decode(video=0)) if i % 80 == 0]
     truth = np.loadtxt(data_path("mot15/PETS09-S2L1/gt/gt.txt"), delimiter=",")
@@ -121,7 +105,14 @@ def test_real_network_finds_the_people_of_a_real_clip():
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_letterbox_agrees_with_cpu():
-    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 90, 160), np.uint8))
-    one, other = letterbox(image, (96, 96))[0], letterbox(image.cuda(), (96, 96))[0].cpu()
-    assert (one - other).abs().max() <= 1 and (one - other).abs().mean() < 0.01
+def test_cuda_agrees_with_cpu(tmp_path):
+    base = np.zeros((84, 85))
+    base[10, :6] = (0.5, 0.5, 1, 1, 0.9, 1)
+    path = write_detector(tmp_path / "toy.onnx", base, np.zeros((84, 85)), SIZE, "batch")
+    config = DetectorConfig(use=f"onnx:{path}")
+    one, other = (
+        OnnxDetector(config, min_score=0.1, device=device, threads=1).detect(frames([1, 200], device=device))
+        for device in ("cpu", "cuda")
+    )
+    for mine, theirs in zip(one, other, strict=True):
+        np.testing.assert_allclose(mine.xyxy, theirs.xyxy, atol=1e-3)
