@@ -16,6 +16,7 @@ from jobs.cli_identity import explain_app, identity_app, topology_app
 from jobs.cli_options import FleetFile, Format, Json, LakeUrl, camera_names, checked_date, checked_format, example
 from jobs.cli_report import report_app
 from jobs.cli_scores import bench_app, evaluate_app, fit_app
+from jobs.cli_train import app as train_app
 from pipeline import __version__, config
 from pipeline.errors import NightfleetError, UserError
 
@@ -37,6 +38,7 @@ app.add_typer(identity_app, name="identity")
 app.add_typer(explain_app, name="explain")
 app.add_typer(topology_app, name="topology")
 app.add_typer(fit_app, name="fit")
+app.add_typer(train_app, name="train")
 app.add_typer(export_app, name="export")
 
 

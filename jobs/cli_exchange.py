@@ -50,6 +50,25 @@ def _add_tracks(name: str, about: str, options: str) -> None:
         _export(name, lake, out, cameras, first, last, class_name, force, as_json)
 
 
+@export_app.command("onnx", epilog=example("nightfleet export onnx trained/one_shot.safetensors one_shot.onnx"))
+def export_onnx(
+    weights: Annotated[
+        str, typer.Argument(metavar="WEIGHTS", help="A file `nightfleet train` wrote, or one-shot: the one that ships.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="File to write.")],
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Write a network that was trained here as ONNX, for `onnx:` or any other runtime."""
+    from jobs import export_onnx as job
+
+    printing.emit(job.export_onnx(weights, out, force=force), as_json, _exported)
+
+
+def _exported(result: dict) -> None:
+    typer.echo(f"written to {result['out']}: input {result['input']}, outputs {', '.join(result['outputs'])}")
+
+
 _add_tracks(
     "mot",
     "Write MOTChallenge text: CAMERA.txt, with seqinfo.ini and what each id and frame stands for.",

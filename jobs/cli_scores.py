@@ -110,7 +110,7 @@ def evaluate_reid(
     query: Annotated[Path | None, typer.Option(help="Folder of queries, with --gallery, in place of --data.")] = None,
     gallery: Annotated[Path | None, typer.Option(help="Folder of crops among which they are looked for.")] = None,
     embedder: Annotated[
-        str | None, typer.Option(help="stripes, onnx:FILE, torchvision:NAME, or the fleet.yaml that says which.")
+        str | None, typer.Option(help="stripes, trained:FILE, onnx:FILE, torchvision:NAME, or a fleet.yaml.")
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="State dict for torchvision:NAME.")] = None,
     projection: Annotated[Path | None, typer.Option(help="Projection fitted by `nightfleet fit projection`.")] = None,
@@ -119,7 +119,8 @@ def evaluate_reid(
 ) -> None:
     """Mean average precision and CMC of an embedder at 128 numbers, by Market-1501's definition.
 
-    Scored with and without each camera's mean, which linking takes out.
+    Scored with and without each camera's mean, which linking takes out; and how far apart pictures of one person and
+    of two are.
     """
     from jobs import evaluate_reid as job
 

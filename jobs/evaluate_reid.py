@@ -13,7 +13,7 @@ import numpy as np
 from pipeline import config
 from pipeline.config import EmbedderConfig
 from pipeline.errors import UserError
-from pipeline.evaluation import market, reid
+from pipeline.evaluation import distances, market, reid
 from pipeline.evaluation.reid import Pictured
 from pipeline.identity import reranking
 
@@ -35,8 +35,9 @@ def embedder_config(name: str | None, *, weights: Path | None = None, projection
         section = {"use": name or EmbedderConfig().use}
     section |= {key: value for key, value in (("weights", weights), ("projection", projection)) if value is not None}
     made = config.embedder(section)
-    if made.use == "stripes" and made.projection is not None:
-        raise UserError(f"{made.projection}: stripes gives 128 numbers as it is, a projection has nothing to project")
+    kind = made.use.partition(":")[0]
+    if kind in ("stripes", "trained") and made.projection is not None:
+        raise UserError(f"{made.projection}: {kind} gives 128 numbers as it is, a projection has nothing to project")
     return made
 
 
@@ -56,7 +57,8 @@ def evaluate_reid(
     rerank           score k-reciprocal re-ranking too, which takes crops of both folders for neighbours
 
     Returned: embedder, protocol, crops, embed_s, what the folders hold (queries, unanswerable, gallery, people,
-    cameras), and `scores`, a list of {camera_means_removed, reranked, rank1, rank5, rank10, mAP}.
+    cameras), `scores`, a list of {camera_means_removed, reranked, rank1, rank5, rank10, mAP}, and `distances`, how far
+    apart one person and two are (pipeline.evaluation.distances), a list of {camera_means_removed, ...}.
     Raises UserError, one sentence, for what cannot be read.
     """
     if (data is None) == (query is None and gallery is None) or (query is None) != (gallery is None):
@@ -71,7 +73,7 @@ def evaluate_reid(
     embed_s = time.perf_counter() - began
     n_queries = len(read[0][0])
     asked, among = np.arange(n_queries), np.arange(0 if data is not None else n_queries, len(paths))
-    scores, about = [], {}
+    scores, apart, about = [], [], {}
     for removed, these in ((False, vectors), (True, without_camera_means(vectors, crops.camera))):
         for reranked in (False, True) if rerank else (False,):
             similar = _reranked(these, asked, among) if reranked else _cosines(these, asked, among)
@@ -79,6 +81,8 @@ def evaluate_reid(
             names = [*(f"rank{k}" for k in reid.RANKS), "mAP"]
             scores.append({"camera_means_removed": removed, "reranked": reranked, **{n: found.pop(n) for n in names}})
             about = found
+        measured = distances.measure(_cosines(these, asked, among), crops.take(asked), crops.take(among))
+        apart.append({"camera_means_removed": removed, **distances.summary(measured)})
     return {
         "embedder": embedder.use,
         "projection": None if embedder.projection is None else str(embedder.projection),
@@ -87,6 +91,7 @@ def evaluate_reid(
         "embed_s": embed_s,
         **about,
         "scores": scores,
+        "distances": apart,
     }
 
 

@@ -90,8 +90,30 @@ def reid(result: dict) -> None:
         for row in result["scores"]
     ]
     show.print(grid(["camera means", "ranked by", "rank-1 %", "rank-5 %", "rank-10 %", "mAP %"], rows))
+    _apart(show, result["distances"])
     if result["unanswerable"]:
         show.print(f"not asked: {result['unanswerable']} crops that show nobody, or somebody no other camera saw")
+
+
+def _apart(show, distances: list[dict]) -> None:
+    """Print how far apart anchors are from pictures of the same person and of others."""
+    rows = []
+    for one in distances:
+        means = "taken out" if one["camera_means_removed"] else "left in"
+        for name, kind in (("positive", "the same person"), ("negative", "others")):
+            if one[name] is not None:
+                values = [one[name][key] for key in ("mean", "p5", "p25", "p50", "p75", "p95")]
+                rows.append([means, kind, one[name]["pairs"], *(round(value, 3) for value in values)])
+    show.print(grid(["camera means", "distance to", "pairs", "mean", "5 %", "25 %", "50 %", "75 %", "95 %"], rows))
+    for one in distances:
+        if one["separation"] is not None:
+            means = "taken out" if one["camera_means_removed"] else "left in"
+            show.print(
+                f"camera means {means}: a picture of the same person is nearer than another's in "
+                f"{100 * one['separation']:.1f} % of pairs; the farthest of the same is at "
+                f"{one['farthest_positive']:.3f} on average, the nearest other at {one['nearest_negative']:.3f}",
+                soft_wrap=True,
+            )
 
 
 def fitted(result: dict) -> None:

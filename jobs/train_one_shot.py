@@ -1,0 +1,65 @@
+"""Training the one-shot network from folders of labelled pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.perception.device import resolve_device, settle
+from pipeline.perception.networks.one_shot import SIZE_MULTIPLE
+from pipeline.training.mot_folders import read_folders
+from pipeline.training.one_shot import Recipe, Step, train
+from pipeline.types import COCO_CLASSES, TRAFFIC_CLASSES
+
+IDENTITY = ("pairs", "classes")
+PRECISIONS = ("float32", "bfloat16")
+
+
+def recipe(*, classes: str, identity: str, precision: str, size_hw: tuple[int, int], **rest) -> Recipe:
+    """Return a recipe from what a user wrote. Raises UserError where a word or number is none that there is."""
+    names = tuple(name.strip() for name in classes.split(",") if name.strip())
+    for name in names:
+        if name not in COCO_CLASSES:
+            raise UserError(
+                f"--classes: {name!r} is not a COCO class; write names such as {', '.join(TRAFFIC_CLASSES)}"
+            )
+    if not names:
+        raise UserError(f"--classes: names none; write COCO names such as {', '.join(TRAFFIC_CLASSES)}")
+    for option, value, known in (("--identity", identity, IDENTITY), ("--precision", precision, PRECISIONS)):
+        if value not in known:
+            raise UserError(f"{option}: expected {' or '.join(known)}, got {value!r}")
+    for option, pixels in zip(("--height", "--width"), size_hw, strict=True):
+        if pixels % SIZE_MULTIPLE:
+            raise UserError(f"{option}: expected a multiple of {SIZE_MULTIPLE}, got {pixels}")
+    return Recipe(classes=names, identity=identity, precision=precision, size_hw=size_hw, **rest)
+
+
+def train_one_shot(
+    data: list[Path],
+    out: Path,
+    recipe: Recipe,
+    *,
+    device: str,
+    threads: int,
+    resume: bool,
+    tell: Callable[[Step], None],
+) -> dict:
+    """Train on every labelled sequence under `data`; returns where the weights are and on what they were trained.
+
+    Raises TruthError where a folder cannot be read, WeightsError and UserError as `training.one_shot.train` does.
+    """
+    labelled = read_folders(data)
+    device = resolve_device(device)
+    settle(threads)
+    path = train(labelled, recipe, out, device=device, resume=resume, tell=tell)
+    frames = labelled.frames()
+    return {
+        "weights": str(path),
+        "sequences": len(labelled.sequences),
+        "pictures": len(frames),
+        "boxes": int(sum((frame.class_id >= 0).sum() for frame in frames)),
+        "identities": labelled.n_identities,
+        "steps": recipe.steps,
+        "device": device,
+    }

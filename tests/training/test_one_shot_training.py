@@ -1,0 +1,97 @@
+"""Training the one-shot network: it learns, it resumes, it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pipeline.errors import UserError, WeightsError
+from pipeline.training import one_shot
+from pipeline.training.mot_folders import read_folders
+from pipeline.training.one_shot import Recipe, train
+from tests.training.labelled import write_sequence
+
+RECIPE = Recipe(
+    classes=("person", "car"), steps=12, pictures=2, size_hw=(64, 96), rate=0.002, frozen_stages=0, identity="pairs",
+    seed=5, precision="float32", init="random",
+)  # fmt: skip
+
+
+@pytest.fixture
+def data(tmp_path):
+    for number in range(2):
+        write_sequence(tmp_path / "data" / f"s{number}", seed=number, n_frames=3)
+    return read_folders([tmp_path / "data"])
+
+
+def run(data, recipe: Recipe, out: Path, *, resume: bool = False, tell=lambda step: None) -> dict[str, torch.Tensor]:
+    torch.set_num_threads(1)
+    return load_file(train(data, recipe, out, device="cpu", resume=resume, tell=tell))
+
+
+@pytest.mark.parametrize("identity", ["pairs", "classes"])
+def test_the_loss_falls(data, tmp_path, identity):
+    told = []
+    run(data, replace(RECIPE, steps=60, identity=identity), tmp_path / "out", tell=told.append)
+    losses = [step.losses["heat"] + step.losses["offset"] + step.losses["size"] for step in told]
+    assert told[-1].step == told[-1].steps == 60
+    assert losses[-1] < 0.8 * losses[0]
+    assert (tmp_path / "out" / "log.csv").read_text().splitlines()[0] == "step,heat,offset,size,identity,loss"
+
+
+def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(data, tmp_path, monkeypatch):
+    whole = run(data, RECIPE, tmp_path / "whole")
+
+    class KilledError(Exception):
+        pass
+
+    step = one_shot._Run.step
+
+    def killed(self):
+        if self.done == 7:
+            raise KilledError
+        return step(self)
+
+    monkeypatch.setattr(one_shot._Run, "step", killed)
+    with pytest.raises(KilledError):
+        run(data, RECIPE, tmp_path / "killed")
+    monkeypatch.undo()
+    resumed = run(data, RECIPE, tmp_path / "killed", resume=True)
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+    logs = [(tmp_path / name / "log.csv").read_text() for name in ("whole", "killed")]
+    assert logs[0] == logs[1]
+    assert not (tmp_path / "killed" / "checkpoint.pt").exists()
+
+
+def test_an_unfinished_run_is_neither_overwritten_nor_resumed_as_another(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(one_shot._Run, "write", lambda self, path: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        run(data, RECIPE, tmp_path / "out")
+    monkeypatch.undo()
+    with pytest.raises(UserError, match="add --resume"):
+        run(data, RECIPE, tmp_path / "out")
+    with pytest.raises(UserError, match="other settings or other data"):
+        run(data, replace(RECIPE, seed=6), tmp_path / "out", resume=True)
+
+
+def test_it_goes_on_from_weights_of_the_same_classes_only(data, tmp_path):
+    run(data, replace(RECIPE, steps=2), tmp_path / "first")
+    weights = str(tmp_path / "first" / "one_shot.safetensors")
+    run(data, replace(RECIPE, steps=2, init=weights), tmp_path / "second")
+    with pytest.raises(UserError, match="same classes"):
+        run(data, replace(RECIPE, classes=("person",), init=weights), tmp_path / "third")
+    with pytest.raises(WeightsError, match="no such file"):
+        run(data, replace(RECIPE, init=str(tmp_path / "nowhere")), tmp_path / "fourth")
+
+
+def test_frozen_stages_stay_as_they_were(data, tmp_path):
+    first = run(data, replace(RECIPE, steps=1, rate=0.0), tmp_path / "first")
+    weights = str(tmp_path / "first" / "one_shot.safetensors")
+    second = run(data, replace(RECIPE, steps=4, frozen_stages=2, init=weights), tmp_path / "second")
+    moved = {name for name in first if not torch.equal(first[name], second[name])}
+    assert moved and not any(name.startswith(("trunk.stages.0.", "trunk.stages.1.")) for name in moved)
