@@ -26,7 +26,7 @@ from pipeline.types import Segment
 GAP_US = 1_000_000
 """A longer pause between two frames is left out of the video: the clock in the picture shows the jump."""
 
-_RATE_OVER_S = 1.0
+_PROCESSED_FPS = "SELECT segment_id, frames / wall_s FROM ledger WHERE camera_id = $camera AND wall_s > 0"
 
 
 def annotate(
@@ -118,6 +118,15 @@ class _Drawing:
             self._narrowed(camera_span.visits_of(connection, span)),
         )
         self._tail: pa.Table | None = None
+        self._processed_fps = dict(connection.execute(_PROCESSED_FPS, {"camera": span.camera_id}).fetchall())
+
+    def rates(self, piece: Piece, segment: Segment | None) -> str:
+        """Say the frames a second of a piece's footage and those that it was processed at; nothing if not wanted."""
+        if not self.fps_overlay or segment is None:
+            return ""
+        processed_fps = self._processed_fps.get(piece.recorded.segment_id)
+        processed = "" if processed_fps is None else f", processed at {processed_fps:.0f}"
+        return f"  {segment.fps:.4g} frames/s{processed}"
 
     def stretch(self, piece: Piece) -> annotated.Stretch:
         """Return what was seen in a piece, with the ends of trails from the piece before; call in order."""
@@ -149,9 +158,8 @@ def _write(
     frames, done_s, size = 0, 0.0, None
     skipped_us = last_us = drawing.span.first_us
     interval_us = round(1e6 / next(segment.fps for segment in found if segment is not None))
-    rate = _Rate()
     for piece, segment in zip(drawing.span.pieces, found):
-        seen = drawing.stretch(piece)
+        seen, corner = drawing.stretch(piece), drawing.rates(piece, segment)
         for at_us, image in _frames(piece, segment, missing):
             if not frames:
                 skipped_us = at_us
@@ -159,7 +167,6 @@ def _write(
                 skipped_us += at_us - last_us - interval_us
             else:
                 interval_us = at_us - last_us
-            corner = f"  {rate.per_s():.0f} frames/s" if drawing.fps_overlay else ""
             drawing.annotator.draw(image, at_us, seen, corner=corner)
             size = size or (image.shape[1], image.shape[0])
             if (image.shape[1], image.shape[0]) != size:
@@ -179,20 +186,3 @@ def _frames(piece: Piece, segment: Segment | None, missing: list[str]) -> Iterat
         yield from frames_between(segment, piece.first_us, piece.last_us, image_fps=segment.fps)
     except SegmentError as error:
         missing.append(str(error))
-
-
-class _Rate:
-    """Frames a second over the last second or so of work."""
-
-    def __init__(self) -> None:
-        self._since, self._frames, self._per_s = time.perf_counter(), 0, 0.0
-
-    def per_s(self) -> float:
-        """Count a frame, and return the rate measured last."""
-        self._frames += 1
-        passed_s = time.perf_counter() - self._since
-        if passed_s >= _RATE_OVER_S or not self._per_s:
-            self._per_s = self._frames / max(passed_s, 1e-9)
-            if passed_s >= _RATE_OVER_S:
-                self._since, self._frames = time.perf_counter(), 0
-        return self._per_s

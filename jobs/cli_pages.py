@@ -14,7 +14,9 @@ INCOMPLETE = 3
 
 First = Annotated[str | None, typer.Option("--from", help="From this date or instant of the camera's clock on.")]
 Last = Annotated[str | None, typer.Option("--to", help="To this date, included, or instant.")]
-Class = Annotated[str | None, typer.Option("--class", help="Only this class, or vehicle for all.")]
+Classes = Annotated[
+    str | None, typer.Option("--classes", "--class", help="Only these classes, A,B; vehicle for all that drive.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,7 +31,7 @@ def view(
     out: Annotated[Path, typer.Option(help="Folder for the pages and their videos.")],
     first: First = None,
     last: Last = None,
-    class_name: Class = None,
+    class_name: Classes = None,
     identity: Annotated[str | None, typer.Option(help="Only the tracks of this identity.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -59,9 +61,12 @@ def annotate(
     out: Annotated[Path, typer.Option(help="The .mp4 file to write.")],
     first: First = None,
     last: Last = None,
-    class_name: Class = None,
+    class_name: Classes = None,
     fps_overlay: Annotated[
-        bool, typer.Option("--fps-overlay", help="Write beside the clock how many frames a second are drawn.")
+        bool,
+        typer.Option(
+            "--fps", "--fps-overlay", help="Write the frames a second of the footage, and those it was processed at."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from jobs.held import Ledger, all_kept, finished_units, pictured_by, pictured_units
 from jobs.identify import identify
 from jobs.imported import refuse_mixed
+from jobs.record import Recordings, record
 from jobs.survey import Survey, survey
 from pipeline.config import CameraConfig, FleetConfig
 from pipeline.execution import forgetting, plan
@@ -31,6 +32,7 @@ STAGES = ("decode", "detect", "embed", "track", "write")
 class RunSummary:
     """What a run did. `seconds` are summed over workers, by stage; `wall_s` is the clock on the wall.
 
+    recordings  what was recorded of live cameras first; see jobs.record.Recordings
     waiting  segments whose last rows wait for the footage that follows: it is there, but is not processed yet
     thumbnails, thumbnails_missing  of the units that this run pictured: made, and not to be had from the footage
     """
@@ -50,6 +52,7 @@ class RunSummary:
     seconds: dict[str, float] = field(default_factory=dict)
     cameras: list[dict] = field(default_factory=list)
     failures: list[dict] = field(default_factory=list)
+    recordings: list[dict] = field(default_factory=list)
     lake: str = ""
 
     def to_json(self) -> dict:
@@ -83,9 +86,10 @@ def run(
     Raises ConfigError before anything is written where the configuration does not fit the footage.
     """
     began = time.perf_counter()
-    seen = survey(config, cameras=cameras, date=date)
-    seen.refuse_mistakes()
     check_weights(config)
+    recorded = record(config, progress=progress, cameras=cameras, date=date)
+    seen = survey(config, cameras=cameras, date=date).blaming(recorded.failed)
+    seen.refuse_mistakes()
     lake = Lake.open_or_create(config.lake)
     refuse_mixed(seen, lake.ledger())
     lake.clean()
@@ -123,6 +127,8 @@ def run(
     waiting = _waiting(shifts, ledger)
     wall_s = time.perf_counter() - began
     summary = _summary(config, made, found, failed_files, seen, n_identities, waiting, n_workers, wall_s)
+    summary.recordings = recorded.to_json()
+    summary.failures += _not_recorded(recorded, seen)
     summary.thumbnails = sum(about.made for about in abouts)
     summary.thumbnails_missing = sum(about.missing for about in abouts)
     return summary
@@ -290,6 +296,13 @@ def _camera_row(camera_id: str, done: list, skipped: list, quarantined: list) ->
         "tracklets": sum(entry.tracklets for entry in mine),
         "frames_per_s": sum(entry.frames for entry in mine) / wall_s if wall_s else None,
     }
+
+
+def _not_recorded(recorded: Recordings, seen: Survey) -> list[dict]:
+    """Return failures of recording of the cameras that have older footage; without any they have been told of."""
+    told = {camera_id for camera_id, _ in seen.without_footage}
+    failed = {name: reason for name, reason in recorded.failed.items() if name not in told}
+    return [{"camera_id": c, "segment_id": None, "url": None, "reason": reason} for c, reason in failed.items()]
 
 
 def _failure(entry: LedgerEntry) -> dict:

@@ -115,6 +115,9 @@ def run(summary: dict) -> None:
         lost = summary["thumbnails_missing"]
         more = f"; of {lost} tracklets none can be had, since their frames cannot be decoded" if lost else ""
         show.print(f"{summary['thumbnails']} thumbnails made{more}", soft_wrap=True)
+    for one in summary["recordings"]:
+        if one["note"]:
+            show.print(escape(f"note: {one['note']}"), soft_wrap=True)
     if summary["waiting"]:
         n_waiting = summary["waiting"]
         show.print(

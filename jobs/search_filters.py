@@ -28,12 +28,14 @@ class Filters:
     cameras   camera ids, or None for all
     first     local date, or instant (local where it has no offset), that a tracklet must not end before; or None
     last      the same for what it must begin before; a date counts to its end
+    named     those of the classes that were written as such, not as a group
     """
 
     classes: tuple[str, ...] | None
     cameras: tuple[str, ...] | None
     first: date | datetime | None
     last: date | datetime | None
+    named: tuple[str, ...] = ()
 
     @property
     def groups(self) -> set[str] | None:
@@ -73,7 +75,8 @@ class Filters:
 def parse(class_name: str | None, cameras: Sequence[str] | None, first: str | None, last: str | None) -> Filters:
     """Return the filters as written. Raises UserError for an unknown class and for what is no instant."""
     earliest, latest = _when("--from", first), _when("--to", last)
-    filters = Filters(_classes(class_name), tuple(cameras) if cameras else None, earliest, latest)
+    classes, named = _classes(class_name)
+    filters = Filters(classes, tuple(cameras) if cameras else None, earliest, latest, named)
     bounds = [filters.bounds_us(name) for name in _EXTREME_ZONES]
     if all(begin >= end for begin, end in bounds):  # with one offset given, it depends on the camera's zone
         raise UserError(f"--from {first} is not before --to {last}, so nothing lies between them; swap them")
@@ -90,22 +93,20 @@ def check_cameras(filters: Filters, known: Iterable[str], lake_url: str) -> None
 
 
 def check_classes(filters: Filters, connection: Connection, lake_url: str) -> None:
-    """Raise UserError for a single class that the fleet's detectors do not look for and no tracklet of the lake has.
+    """Raise UserError for a class that the fleet's detectors do not look for and no tracklet of the lake has.
 
     COCO has bananas too: that none was seen says nothing where nobody looked for them. Groups are not checked.
     """
-    if filters.classes is None or len(filters.classes) > 1:
-        return
-    (name,) = filters.classes
-    known = _looked_for(lake_url)
-    if name in known:
+    known = _looked_for(lake_url) if filters.named else set()
+    if known.issuperset(filters.named):
         return
     known |= {seen for (seen,) in connection.execute("SELECT DISTINCT class FROM tracklets").fetchall()}
-    if name not in known:
-        raise UserError(
-            f"--class: {name!r} is no class of {lake_url}{_close(name, sorted(known))}; it has "
-            f"{', '.join(sorted(known)) or 'none'}, or vehicle for all that drive"
-        )
+    for name in filters.named:
+        if name not in known:
+            raise UserError(
+                f"--class: {name!r} is no class of {lake_url}{_close(name, sorted(known))}; it has "
+                f"{', '.join(sorted(known)) or 'none'}, or vehicle for all that drive"
+            )
 
 
 def _looked_for(lake_url: str) -> set[str]:
@@ -117,20 +118,22 @@ def _looked_for(lake_url: str) -> set[str]:
     return {name for camera in config.cameras for name in config.detector_for(camera).classes}
 
 
-def _classes(name: str | None) -> tuple[str, ...] | None:
-    if name is None:
-        return None
+def _classes(text: str | None) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """Split A,B into classes, or None for all, and those of them written by their own name."""
+    if text is None:
+        return None, ()
     groups: Mapping[str, list[str]] = {}
     for member, group in CLASS_GROUPS.items():
         groups.setdefault(group, []).append(member)
-    if name in COCO_CLASSES:
-        return (name,)
-    if name in groups:
-        return tuple(groups[name])
-    raise UserError(
-        f"--class: {name!r} is no class{_close(name, [*groups, *COCO_CLASSES])}; write one of COCO, such as car, or "
-        "vehicle for all that drive"
-    )
+    names = [name.strip() for name in text.split(",") if name.strip()] or [text]
+    for name in names:
+        if name not in COCO_CLASSES and name not in groups:
+            raise UserError(
+                f"--class: {name!r} is no class{_close(name, [*groups, *COCO_CLASSES])}; write one of COCO, such as "
+                "car, or vehicle for all that drive"
+            )
+    classes = [member for name in names for member in ((name,) if name in COCO_CLASSES else groups[name])]
+    return tuple(dict.fromkeys(classes)), tuple(name for name in names if name in COCO_CLASSES)
 
 
 def _close(name: str, known: Sequence[str]) -> str:

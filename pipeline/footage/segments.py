@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from pipeline.config import CameraConfig
+from pipeline.config import CameraConfig, LiveConfig
 from pipeline.errors import ConfigError, SegmentError
 from pipeline.footage import clock, files
 from pipeline.footage.probe import Probe, probe_folder, probe_video
@@ -85,16 +85,18 @@ def discover(camera: CameraConfig) -> CameraFootage:
 def _candidates(camera: CameraConfig) -> list[_Found]:
     """Return what the glob matches, less sidecars; pictures matched one by one stand as one mistake per folder."""
     try:
-        urls = files.expand(camera.footage)
+        matched = [(url, pattern) for pattern in camera.globs for url in files.expand(pattern)]
     except (OSError, ValueError, ImportError) as error:
-        raise ConfigError(f"camera {camera.id}: footage {camera.footage} cannot be listed: {error}") from None
+        raise ConfigError(f"camera {camera.id}: footage {_shown(camera)} cannot be listed: {error}") from None
+    urls = dict(reversed(matched))  # each once, by its first glob
+    urls = {url: urls[url] for url, _ in matched}
     folders = {url for url in urls if files.is_folder(url)}
     holding_pictures: dict[str, None] = {}
     candidates = []
-    for url in urls:
+    for url, pattern in urls.items():
         if url in folders:
             # A recursive glob matches the folders on its way too; they are no footage unless pictures lie in them.
-            if "**" not in camera.footage or files.pictures_in(url):
+            if "**" not in pattern or files.pictures_in(url):
                 candidates.append(_Found(url, folder=True))
         elif files.is_picture(url):
             holding_pictures[files.parent(url)] = None
@@ -105,8 +107,17 @@ def _candidates(camera: CameraConfig) -> list[_Found]:
             error = f"{folder}: the glob matches its pictures one by one; end `footage` at the folder that holds them"
             candidates.append(_Found(folder, folder=True, error=error))
     if not candidates:
-        raise ConfigError(f"camera {camera.id}: footage {camera.footage} matches no file; check the path or the glob")
+        if isinstance(camera.footage, LiveConfig):
+            raise ConfigError(
+                f"camera {camera.id}: nothing is recorded in {camera.footage.folder} yet; `nightfleet run` records "
+                f"{camera.footage.seconds:g} s first"
+            )
+        raise ConfigError(f"camera {camera.id}: footage {_shown(camera)} matches no file; check the path or the glob")
     return candidates
+
+
+def _shown(camera: CameraConfig) -> str:
+    return ", ".join(camera.globs)
 
 
 def _read_clocks(found: list[_Found], camera: CameraConfig) -> list[_Found]:

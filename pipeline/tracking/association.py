@@ -99,6 +99,18 @@ def cascade(
     return row[order], column[order]
 
 
+def centre_cost(track_state: np.ndarray, measurement: np.ndarray, admissible: np.ndarray) -> np.ndarray:
+    """Return (T, N) how far predicted boxes and detections are apart, infinite where `admissible` (T, N) is false.
+
+    Euclidean, between the middles, in heights of the predicted box; track_state (T, 8) and measurement (N, 4) begin
+    with cx, cy, aspect, height.
+    """
+    across = measurement[None, :, 0] - track_state[:, None, 0]
+    down = measurement[None, :, 1] - track_state[:, None, 1]
+    distance = np.sqrt(across * across + down * down) / track_state[:, None, 3]
+    return np.where(admissible, distance, np.inf)
+
+
 def iou_cost(track_xyxy: np.ndarray, detection_xyxy: np.ndarray, admissible: np.ndarray) -> np.ndarray:
     """Return 1 - IoU (T, N) of predicted boxes and detections, infinite where `admissible` (T, N) is false."""
     return np.where(admissible, 1 - boxes.iou(track_xyxy, detection_xyxy), np.inf)

@@ -163,9 +163,9 @@ def advance_numpy(
     """Advance the tracks by one processed frame, as `advance` says: the twin that needs no compiler."""
     state = checked(state, detections, embedding, elapsed_frames, config)
     found = _trackable(detections, embedding)
-    predicted = _predict(state, elapsed_frames, camera_warp, speed_noise)
+    predicted = _predict(state, elapsed_frames, camera_warp, speed_noise, config)
     track, box = _associate(predicted, found, elapsed_frames, config)
-    updated = _update(predicted, track, found, box, config)
+    updated = _update(predicted, track, found, box, config, speed_noise)
 
     box_of_track = np.full(len(state), -1)
     box_of_track[track] = found.row[box]
@@ -231,13 +231,18 @@ def _trackable(detections: Detections, embedding: np.ndarray) -> _Boxes:
 
 
 def _predict(
-    state: TrackerState, elapsed_frames: float, camera_warp: np.ndarray | None, speed_noise: float
+    state: TrackerState,
+    elapsed_frames: float,
+    camera_warp: np.ndarray | None,
+    speed_noise: float,
+    config: TrackerConfig,
 ) -> TrackerState:
-    """Carry the tracks to the present frame: first as the camera moved, then as they did."""
+    """Carry the tracks to the present frame: first as the camera moved, then, if wanted, as they did."""
     mean, cov = state.mean, state.cov
     if camera_warp is not None:
         mean, cov = kalman.warp(mean, cov, camera_warp)
-    mean, cov = kalman.predict(mean, cov, elapsed_frames, speed_noise=speed_noise)
+    if config.predict_motion:
+        mean, cov = kalman.predict(mean, cov, elapsed_frames, speed_noise=speed_noise)
     return replace(state, mean=mean, cov=cov, time_since_update=state.time_since_update + elapsed_frames)
 
 
@@ -246,10 +251,11 @@ def _associate(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Match predicted tracks (T,) and boxes (N,) in three goes; returns the matched tracks and their boxes.
 
-    By look: confirmed tracks, the cascade. By overlap: tentative tracks and confirmed ones left over that were seen at
-    most `iou_age_frames` before the present frame (1: in the frame before); an older box says less about where the
-    object is now. By overlap again: boxes of low score, with confirmed tracks still left over that the last processed
-    frame saw: what is half hidden is scored low, and is there all the same (Zhang et al., ByteTrack, 2022).
+    By look: confirmed tracks, the cascade. By overlap, or by the distance of middles: tentative tracks and confirmed
+    ones left over that were seen at most `iou_age_frames` before the present frame (1: in the frame before); an older
+    box says less about where the object is now. By overlap again: boxes of low score, with confirmed tracks still left
+    over that the last processed frame saw: what is half hidden is scored low, and is there all the same (Zhang et al.,
+    ByteTrack, 2022).
     """
     open_track, high = np.ones(len(state), bool), found.score >= config.high_score
     same_group = state.group[:, None] == found.group[None, :]
@@ -266,7 +272,9 @@ def _associate(
     if config.max_cosine_distance is not None:
         close(_by_look(state, found, np.flatnonzero(state.confirmed), np.flatnonzero(high), same_group, config))
     recent = ~state.confirmed | (unseen_before < config.iou_age_frames)
-    close(_by_overlap(state, found, open_track & recent, open_box, same_group, config.max_iou_distance))
+    near = _by_overlap if config.max_centre_distance is None else _by_centre
+    max_distance = config.max_iou_distance if config.max_centre_distance is None else config.max_centre_distance
+    close(near(state, found, open_track & recent, open_box, same_group, max_distance))
     open_box = ~high
     seen_last = state.confirmed & (unseen_before == 0)
     close(_by_overlap(state, found, open_track & seen_last, open_box, same_group, config.low_iou_distance))
@@ -313,8 +321,28 @@ def _by_overlap(
     return track[row], box[column]
 
 
+def _by_centre(
+    state: TrackerState,
+    found: _Boxes,
+    open_track: np.ndarray,
+    open_box: np.ndarray,
+    same_group: np.ndarray,
+    max_distance: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Match the open tracks (T,) and open boxes (N,) by the distance of their middles."""
+    track, box = np.flatnonzero(open_track), np.flatnonzero(open_box)
+    cost = association.centre_cost(state.mean[track], found.measurement[box], same_group[np.ix_(track, box)])
+    row, column = association.assign(cost, max_distance)
+    return track[row], box[column]
+
+
 def _update(
-    state: TrackerState, track: np.ndarray, found: _Boxes, box: np.ndarray, config: TrackerConfig
+    state: TrackerState,
+    track: np.ndarray,
+    found: _Boxes,
+    box: np.ndarray,
+    config: TrackerConfig,
+    speed_noise: float,
 ) -> TrackerState:
     """Correct the matched tracks by their boxes and confirm those that have enough."""
     if len(track) == 0:
@@ -323,7 +351,10 @@ def _update(
     score = found.score[box].astype(np.float64)
     # Du et al., GIAOTracker, 2021, equation 5 (NSA Kalman).
     noise_share = np.maximum(1 - score, LEAST_NOISE)[:, None] if config.score_weighted_noise else 1.0
-    mean[track], cov[track] = kalman.update(mean[track], cov[track], found.measurement[box], noise_share)
+    if config.predict_motion:
+        mean[track], cov[track] = kalman.update(mean[track], cov[track], found.measurement[box], noise_share)
+    else:
+        mean[track], cov[track] = kalman.initiate(found.measurement[box], speed_noise)
     hits, time_since_update, confirmed = state.hits.copy(), state.time_since_update.copy(), state.confirmed.copy()
     hits[track] += 1
     time_since_update[track] = 0

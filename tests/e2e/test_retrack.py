@@ -14,6 +14,7 @@ import pytest
 from jobs import nightly, retrack
 from pipeline import config
 from pipeline.errors import UserError
+from pipeline.evaluation.tracklet_json import read_tracklets
 from pipeline.execution.models import Models
 from pipeline.execution.progress import Silence
 from pipeline.lake import catalog, keeping, schema, tables
@@ -254,3 +255,14 @@ def test_a_moving_cameras_motion_is_kept_and_handed_on(tiny_fleet):
     again(lake, SORT)
     again(lake, own)
     assert rows_of(lake) == first
+
+
+def test_the_least_that_tracks_and_its_tracklets_as_json(lake, tmp_path, no_models):
+    """The preset `minimal`, handed out as the form that the 75-line trackers write."""
+    done = nightfleet("retrack", lake, "--tracker", "minimal", "--json")
+    assert done.returncode == 0 and json_of(done)["tracklets"]["after"] > 0, done.stderr
+    done = nightfleet("export", "json", lake, tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    _, tracklets = read_tracklets(tmp_path / "out" / "gate.json")
+    counted = catalog.query(str(lake), "SELECT count(*) FROM tracklets WHERE camera_id = 'gate'")
+    assert len(tracklets) == counted.column(0)[0].as_py()

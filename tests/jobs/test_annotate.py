@@ -6,6 +6,9 @@ import av
 import numpy as np
 import pytest
 
+from jobs.annotate import annotate
+from pipeline.lake import catalog
+from pipeline.reports import annotated
 from pipeline.reports.scene import colour_of
 from tests.conftest import json_of, nightfleet
 from tests.pages import filmed
@@ -54,9 +57,25 @@ def test_it_shows_what_was_seen_and_only_that(lake, tmp_path):
     around = np.s_[y - 42 : y + 2, x - 12 : x + 12]
     assert has_colour(frames[25][1][around], colour)
     assert not has_colour(frames[35][1][around], colour)
-    _, vans = made(lake, tmp_path / "vans.mp4", "--class", "vehicle")
-    assert not has_colour(vans[25][1][around], colour)
-    assert has_colour(vans[35][1][146:190, 288:312], colour_of(filmed.VAN))
+    for classes in ("vehicle", "car,truck"):
+        _, vans = made(lake, tmp_path / "vans.mp4", "--classes", classes)
+        assert not has_colour(vans[25][1][around], colour)
+        assert has_colour(vans[35][1][146:190, 288:312], colour_of(filmed.VAN))
+
+
+def test_the_rates_are_those_of_the_footage_and_of_the_ledger(lake, tmp_path, monkeypatch):
+    said = set()
+    monkeypatch.setattr(annotated, "write_label", lambda image, text, *_: said.add(text))
+    annotate(str(lake), "gate", tmp_path / "gate.mp4", fps_overlay=True)
+    with catalog.connect(str(lake)) as connection:
+        entries = connection.execute(
+            "SELECT frames / wall_s FROM ledger WHERE camera_id = 'gate' AND wall_s > 0"
+        ).fetchall()
+    clocks = [text for text in said if " frames/s" in text]
+    assert clocks and entries
+    rates = {text.partition("  ")[2] for text in clocks}
+    assert all(any(rate.endswith(f"processed at {fps:.0f}") for (fps,) in entries) for rate in rates)
+    assert "10 frames/s" in {rate.partition(",")[0] for rate in rates}
 
 
 def test_a_part_is_only_that_part(lake, tmp_path):

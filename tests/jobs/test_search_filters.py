@@ -76,9 +76,22 @@ def test_a_class_that_nobody_looked_for_is_refused(tmp_path):
         with pytest.raises(UserError, match=r"--class: 'banana' is no class of .*; it has .*car, .*vehicle for all"):
             ask()
     with connect(lake.url) as connection:
-        for name in (None, "car", "person", "vehicle"):  # looked for, seen or not; or a group
+        # looked for, seen or not; or a group
+        for name in (None, "car", "person", "vehicle", "person,car", "person, vehicle"):
             check_classes(parse(name, None, None, None), connection, lake.url)
         lake.write_fleet(fleet({"id": "gate", "detector": {"classes": ["person"]}}))
         check_classes(parse("car", None, None, None), connection, lake.url)  # one was seen
         with pytest.raises(UserError, match=r"'bus' is no class of .*; it has car, person, or vehicle"):
             check_classes(parse("bus", None, None, None), connection, lake.url)
+        with pytest.raises(UserError, match="'banana' is no class of"):
+            check_classes(parse("car,banana", None, None, None), connection, lake.url)
+
+
+def test_several_classes_and_groups():
+    assert parse("person, car", None, None, None).classes == ("person", "car")
+    mixed = parse("car,vehicle,person", None, None, None)
+    assert mixed.classes[:2] == ("car", "bicycle") and len(set(mixed.classes)) == len(mixed.classes)
+    assert (mixed.named, mixed.groups) == (("car", "person"), {"vehicle", "person"})
+    for text in ("car,vann", ","):
+        with pytest.raises(UserError, match="is no class"):
+            parse(text, None, None, None)

@@ -35,6 +35,9 @@ OPTIONS = {
     "noise by score": {"score_weighted_noise": True},
     "any overlap": {"max_iou_distance": 1.0, "low_iou_distance": 1.0, "high_score": 0.6},
     "confirmed at birth": {"n_init": 1, "max_age_frames": 2},
+    "no motion": {"predict_motion": False},
+    "nearest": {"predict_motion": False, "max_cosine_distance": None, "max_centre_distance": 0.5, "iou_age_frames": 6},
+    "nearest after looks": {"max_centre_distance": 0.8, "iou_age_frames": 3, "high_score": 0.6},
     "all at once": {
         "motion_weight": 0.1,
         "max_cosine_distance": 0.5,
@@ -86,13 +89,13 @@ def test_every_option(name, seed):
     alike(mixed_scene(12, 60, seed), TrackerConfig(**OPTIONS[name]))
 
 
-@pytest.mark.parametrize("name", ["defaults", "two stages", "running mean"])
+@pytest.mark.parametrize("name", ["defaults", "two stages", "running mean", "nearest"])
 def test_a_crowd(name):
     """Enough pairs for the search by place, large blocks and a buffer that has to move."""
     alike(mixed_scene(120, 12, 7), TrackerConfig(**OPTIONS[name]))
 
 
-@pytest.mark.parametrize("name", ["defaults", "no looks"])
+@pytest.mark.parametrize("name", ["defaults", "no looks", "nearest"])
 def test_time_between_frames_and_a_moving_camera(name):
     frames, rng = mixed_scene(10, 60, 3), np.random.default_rng(3)
     elapsed = rng.choice([0.5, 1.0, 1.0, 1.7, 3.0, 40.0], len(frames)).tolist()

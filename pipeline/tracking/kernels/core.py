@@ -17,7 +17,7 @@ from pipeline.tracking.kernels.frame import Options, advance
 def compiled_for(arguments: tuple, sources: int, *, on_disk: bool) -> Callable:
     """Return kernels.frame.advance compiled for arguments of these types only, from the disk where it is there.
 
-    It takes its options as an array (12,) float64: a tuple would cost a microsecond at each call.
+    It takes its options as an array (14,) float64: a tuple would cost a microsecond at each call.
     """
 
     def core(
@@ -28,7 +28,7 @@ def compiled_for(arguments: tuple, sources: int, *, on_disk: bool) -> Callable:
         sources  # noqa: B018
         options = Options(
             numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], numbers[7], numbers[8],
-            numbers[9], numbers[10], numbers[11],
+            numbers[9], numbers[10], numbers[11], numbers[12], numbers[13],
         )  # fmt: skip
         return advance(
             track_id, mean, cov, hits, time_since_update, confirmed, group, class_score, slot, end, count, features,

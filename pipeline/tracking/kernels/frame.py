@@ -33,6 +33,8 @@ class Options(NamedTuple):
     score_weighted_noise: float  # 1 or 0
     max_age_frames: float
     n_init: float
+    max_centre_distance: float  # -1: by overlap
+    predict_motion: float  # 1 or 0
 
 
 @njit(inline="always")
@@ -50,8 +52,8 @@ def advance(
     n_tracks = len(track_id)
     row, box_xyxy, measurement, blank = _trackable(xyxy, score, embedding)
     n_boxes = len(row)
-    ahead, spread = np.empty_like(mean), np.empty_like(cov)
-    for track in range(n_tracks):
+    ahead, spread = (np.empty_like(mean), np.empty_like(cov)) if options.predict_motion != 0 else (mean, cov)
+    for track in range(n_tracks if options.predict_motion != 0 else 0):
         motion.predict(mean, cov, track, elapsed, once, twice, speed_noise, motion.POSITION_STD, ahead, spread)
     box_of, track_of = none(n_tracks), none(n_boxes)
     box_group, high = np.empty(n_boxes, np.int16), np.empty(n_boxes, np.bool_)
@@ -90,9 +92,15 @@ def advance(
         if n_open == 0:
             continue
         track, max_distance = open_track[:n_open], options.max_iou_distance if stage == 0 else options.low_iou_distance
-        first, column, cost = pairs.overlapping(
-            track, ahead, group, box_xyxy, measurement, box_group, high, stage == 0, track_of, order, max_distance
-        )
+        if stage == 0 and options.max_centre_distance >= 0:
+            max_distance = options.max_centre_distance
+            first, column, cost = pairs.near(
+                track, ahead, group, measurement, box_group, high, track_of, order, max_distance
+            )
+        else:
+            first, column, cost = pairs.overlapping(
+                track, ahead, group, box_xyxy, measurement, box_group, high, stage == 0, track_of, order, max_distance
+            )
         if first[-1]:
             _close(track, match(first, column, cost, n_boxes, max_distance, BEYOND), box_of, track_of)
     return _following(
@@ -199,7 +207,10 @@ def _following(
             continue
         sure = np.float64(score[row[box]])
         noise_share = max(1 - sure, LEAST_NOISE) if options.score_weighted_noise != 0 else 1.0
-        motion.update(mean, cov, track, measurement, box, noise_share, out_mean, out_cov, place)
+        if options.predict_motion != 0:
+            motion.update(mean, cov, track, measurement, box, noise_share, out_mean, out_cov, place)
+        else:
+            motion.initiate(measurement, box, speed_noise, out_mean, out_cov, place)
         out_hits[place], out_unseen[place] = hits[track] + 1, 0.0
         out_confirmed[place] = confirmed[track] or hits[track] + 1 >= options.n_init
         out_row[place] = row[box]

@@ -135,3 +135,39 @@ def overlapping(track, mean, group, xyxy, measurement, box_group, high, wanted, 
             sort(column, distance, first[row], n_pairs)
         first[row + 1] = n_pairs
     return first, column, distance
+
+
+@njit
+def near(track, mean, group, measurement, box_group, high, track_of, order, max_distance):
+    """Return first, column and distance of the pairs whose middles are at most `max_distance` heights apart.
+
+    Boxes of another group, of a low score, or already matched (track_of not -1) are left out.
+    """
+    first = np.zeros(len(track) + 1, np.int64)
+    column, distance = np.empty(4 * len(track) + 16, np.int64), np.empty(4 * len(track) + 16)
+    n_pairs, n_boxes = 0, len(measurement)
+    for row in range(len(track)):
+        mine = track[row]
+        height = mean[mine, motion.HEIGHT]
+        place, furthest = 0, np.inf
+        if len(order):
+            reach = max_distance * height * (1 + SLACK) + SLACK * abs(mean[mine, 0])
+            place, furthest = _first_at(measurement, order, mean[mine, 0] - reach), mean[mine, 0] + reach
+        while place < n_boxes:
+            box = order[place] if len(order) else place
+            place += 1
+            if measurement[box, 0] > furthest:
+                break
+            if track_of[box] >= 0 or not high[box] or box_group[box] != group[mine]:
+                continue
+            across, down = measurement[box, 0] - mean[mine, 0], measurement[box, 1] - mean[mine, 1]
+            cost = np.sqrt(across * across + down * down) / height
+            if cost <= max_distance:
+                if n_pairs == len(column):
+                    column, distance = _longer(column), _longer(distance)
+                column[n_pairs], distance[n_pairs] = box, cost
+                n_pairs += 1
+        if len(order):
+            sort(column, distance, first[row], n_pairs)
+        first[row + 1] = n_pairs
+    return first, column, distance
