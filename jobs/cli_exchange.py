@@ -52,9 +52,7 @@ def _add_tracks(name: str, about: str, options: str) -> None:
 
 @export_app.command("onnx", epilog=example("nightfleet export onnx trained/one_shot.safetensors one_shot.onnx"))
 def export_onnx(
-    weights: Annotated[
-        str, typer.Argument(metavar="WEIGHTS", help="A file `nightfleet train` wrote, or one-shot: the one that ships.")
-    ],
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A file that `nightfleet train one-shot` wrote.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="File to write.")],
     force: Force = False,
     as_json: Json = False,

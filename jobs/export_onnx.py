@@ -9,19 +9,18 @@ from pipeline.errors import UserError
 from pipeline.perception.networks.one_shot import Exported
 from pipeline.perception.networks.onnx_graph import onnx_bytes
 from pipeline.perception.one_shot import read_network
-from pipeline.perception.weights import network_file
 from pipeline.types import EMBEDDING_DIM
 
 
-def export_onnx(weights: str, out: Path, *, force: bool) -> dict:
-    """Write the network of a weights file, or `one-shot`, to `out`; returns where it is and what it takes and gives.
+def export_onnx(weights: Path, out: Path, *, force: bool) -> dict:
+    """Write the network of a weights file to `out`; returns where it is and what it takes and gives.
 
     Input `images` (B, 3, H, W) float32 RGB in [0, 255], H and W multiples of 32; outputs as `networks.one_shot.Maps`,
     the heatmap in [0, 1]. Raises WeightsError where the file is no such network, UserError where `out` is there.
     """
     if out.exists() and not force:
         raise UserError(f"{out}: is there already; add --force to replace it, or give another file")
-    network, class_names = read_network(network_file(weights) if weights == "one-shot" else Path(weights))
+    network, class_names = read_network(weights)
     layers = {"heatmap": len(class_names), "box": 4, "identity": EMBEDDING_DIM}
     outputs = {name: ["n", channels, "rows", "columns"] for name, channels in layers.items()}
     about = {"names": str(dict(enumerate(class_names)))}

@@ -200,7 +200,7 @@ class DetectorConfig(Section):
     @classmethod
     def _known(cls, value: str) -> str:
         return _model_name(
-            value, bare=("motion", "one-shot"), prefixed=("one-shot", "torchvision", "onnx", "detections")
+            value, bare=("motion",), prefixed=("one-shot", "torchvision", "onnx", "detections")
         )
 
     @field_validator("class_names", mode="before")
@@ -239,9 +239,11 @@ _KEYS_OF_KINDS = {
 
 
 class EmbedderConfig(Section):
-    """Which appearance embedder: `stripes`, `trained:<file>`, `onnx:<file>` or `torchvision:<backbone>`."""
+    """Which appearance embedder: `trained` (the one that ships), `trained:<file>`, `one-shot:<file>`, `stripes`,
+    `onnx:<file>` or `torchvision:<backbone>`.
+    """
 
-    use: str = "stripes"
+    use: str = "trained"
     weights: Path | None = Field(None, description="state dict for torchvision:<backbone>; its own download otherwise")
     projection: Path | None = Field(
         None, description="fitted projection to 128 numbers (.npz); without it a fixed random one, slightly worse"
@@ -251,7 +253,7 @@ class EmbedderConfig(Section):
     @classmethod
     def _known(cls, value: str) -> str:
         return _model_name(
-            value, bare=("stripes", "trained", "one-shot"), prefixed=("one-shot", "trained", "torchvision", "onnx")
+            value, bare=("stripes", "trained"), prefixed=("one-shot", "trained", "torchvision", "onnx")
         )
 
 

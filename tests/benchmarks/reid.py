@@ -6,6 +6,7 @@ Market-1501's protocol over `reid/market1501_eval`, each crop a query against al
 Nothing was trained on these people. What was fitted on what:
 
 stripes            nothing: colours at their heights
+trained            rendered people and vehicles; pipeline/perception/shipped/embedder.md
 OSNet, random      weights trained on MSMT17; a fixed random projection, what nightfleet takes where none was fitted
 OSNet, others      the same; PCA of `nightfleet fit projection`, fitted without labels to Market-1501's 631 other people
 OSNet, own         the same, fitted without labels to the very crops that are scored, as on footage of one's own
@@ -41,7 +42,8 @@ WAYS = {(False, False): "cosine", (True, False): "camera means out", (False, Tru
 
 def embedders(data: Path, weights: dict[str, Path], folder: Path) -> Iterator[tuple[str, EmbedderConfig]]:
     """Yield the embedders by name; fitted projections are written into `folder`."""
-    yield "stripes", EmbedderConfig()
+    yield "stripes", EmbedderConfig(use="stripes")
+    yield "trained, as it ships", EmbedderConfig(use="trained")
     osnet = EmbedderConfig(use=f"onnx:{data / OSNET}")
     yield "OSNet x0.25, random", osnet
     save(fitted_to_others(data, osnet), folder / "others.npz")

@@ -82,7 +82,7 @@ def test_broken_folders_get_a_sentence(tmp_path):
 
 
 def test_embedders_by_name_and_by_fleet(tmp_path):
-    assert job.embedder_config(None).use == "stripes"
+    assert job.embedder_config(None).use == "trained"
     fleet = tmp_path / "fleet.yaml"
     fleet.write_text("lake: lake\nmodels: {embedder: {use: 'onnx:a.onnx'}}\ncameras: [{id: gate, footage: '*.mp4'}]\n")
     assert job.embedder_config(str(fleet)).use.endswith("a.onnx")
@@ -94,7 +94,7 @@ def test_embedders_by_name_and_by_fleet(tmp_path):
 
 def test_a_projection_needs_a_network_pictures_and_a_place(tmp_path):
     folder = crops(tmp_path / "crops")
-    with pytest.raises(ConfigError, match="stripes: gives 128 numbers as it is"):
+    with pytest.raises(ConfigError, match="trained: gives 128 numbers as it is"):
         job.fit_projection(EmbedderConfig(), data=folder, out=tmp_path / "p.npz", device="cpu")
     with pytest.raises(UserError, match="in a folder that is there"):
         job.fit_projection(EmbedderConfig(), data=folder, out=tmp_path / "nowhere" / "p.npz")

@@ -351,7 +351,7 @@ def test_an_index_of_another_embedder_is_refused(tmp_path, known, crop):
     head.write_text(json.dumps({**json.loads(head.read_text()), "embedder": "another"}))
     done = nightfleet("search", made.url, "--image", crop)
     assert done.returncode == 2
-    assert "made by another model than the embedder that its configuration names (stripes)" in done.stderr
+    assert "made by another model than the embedder that its configuration names (trained)" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 

@@ -79,7 +79,7 @@ def test_a_layer_without_an_onnx_form_is_refused_not_left_out():
 
 def test_the_exported_file_finds_what_the_network_finds(weights, tmp_path):
     out = tmp_path / "one_shot.onnx"
-    export_onnx(str(weights), out, force=False)
+    export_onnx(weights, out, force=False)
     batch = frames(2, 64, 96)
     mine = Perception(EmbedderConfig(), device="cpu", threads=1)
     view = CameraView("gate", 96, 64, None, "file:///gate.mp4", 10.0)
@@ -91,7 +91,7 @@ def test_the_exported_file_finds_what_the_network_finds(weights, tmp_path):
         assert len(one) > 3
         assert by_place(one) == pytest.approx(by_place(other), abs=1e-2)
     with pytest.raises(UserError, match="--force"):
-        export_onnx(str(weights), out, force=False)
+        export_onnx(weights, out, force=False)
 
 
 def test_boxes_come_back_in_picture_pixels_whatever_was_shrunk_and_filled_up():
