@@ -31,4 +31,6 @@ def export_onnx(weights: Path, out: Path, *, force: bool) -> dict:
         os.replace(temporary, out)
     except OSError as error:
         raise UserError(f"{out}: cannot be written: {error.strerror or error}; give another place") from None
+    finally:
+        temporary.unlink(missing_ok=True)
     return {"out": str(out), "input": "images (n x 3 x height x width)", "outputs": list(outputs)}

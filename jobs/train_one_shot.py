@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from pipeline.errors import UserError
 from pipeline.perception.device import resolve_device, settle
 from pipeline.perception.networks.one_shot import SIZE_MULTIPLE
@@ -24,6 +26,8 @@ def recipe(*, classes: str, identity: str, precision: str, size_hw: tuple[int, i
             raise UserError(
                 f"--classes: {name!r} is not a COCO class; write names such as {', '.join(TRAFFIC_CLASSES)}"
             )
+    if len(set(names)) < len(names):
+        raise UserError(f"--classes: names one twice, got {classes!r}; write each once")
     if not names:
         raise UserError(f"--classes: names none; write COCO names such as {', '.join(TRAFFIC_CLASSES)}")
     for option, value, known in (("--identity", identity, IDENTITY), ("--precision", precision, PRECISIONS)):
@@ -50,6 +54,11 @@ def train_one_shot(
     Raises TruthError where a folder cannot be read, WeightsError and UserError as `training.one_shot.train` does.
     """
     labelled = read_folders(data)
+    wanted = np.array([COCO_CLASSES.index(name) for name in recipe.classes])
+    n_boxes = sum(int(np.isin(frame.class_id, wanted).sum()) for frame in labelled.frames())
+    if not n_boxes:
+        where, names = ", ".join(map(str, data)), ", ".join(recipe.classes)
+        raise UserError(f"{where}: holds no box of {names}; give --classes that are labelled there, or other --data")
     device = resolve_device(device)
     settle(threads)
     path = train(labelled, recipe, out, device=device, resume=resume, tell=tell)
@@ -58,7 +67,7 @@ def train_one_shot(
         "weights": str(path),
         "sequences": len(labelled.sequences),
         "pictures": len(frames),
-        "boxes": int(sum((frame.class_id >= 0).sum() for frame in frames)),
+        "boxes": n_boxes,
         "identities": labelled.n_identities,
         "steps": recipe.steps,
         "device": device,

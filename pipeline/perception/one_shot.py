@@ -139,6 +139,9 @@ def fitted(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _class_names(path: Path | str, about: dict) -> tuple[str, ...]:
     names = about.get("classes")
-    if not isinstance(names, list) or not names or not set(names) <= set(COCO_CLASSES) or "width" not in about:
-        raise WeightsError(f"{path}: its header names no COCO classes it finds; train it again with `nightfleet train`")
+    known = isinstance(names, list) and bool(names) and set(names) <= set(COCO_CLASSES)
+    if not known or not isinstance(about.get("width"), int) or about["width"] < 1:
+        raise WeightsError(
+            f"{path}: its header names no COCO classes it finds, or no width; train it again with `nightfleet train`"
+        )
     return tuple(names)

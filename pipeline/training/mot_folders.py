@@ -156,7 +156,11 @@ def _seqinfo(folder: Path) -> tuple[list[Path], dict[int, int]]:
 def _rows(path: Path) -> np.ndarray:
     """Read gt.txt into (N, 9): frame, id, x, y, w, h, conf, class, visibility."""
     rows = []
-    for line_no, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TruthError(f"{path}: cannot be read as text ({str(error)[:80]}); expected MOTChallenge rows") from None
+    for line_no, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         try:

@@ -7,6 +7,7 @@ weights (Polyak and Juditsky 1992), which is better than the last of a short run
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from pipeline.errors import UserError
 from pipeline.perception.networks import saved
 from pipeline.perception.networks.one_shot import SIZE_MULTIPLE, OneShotNetwork
 from pipeline.perception.networks.trunk import start_from_imagenet
+from pipeline.perception.weights import file_digest
 from pipeline.training import checkpoint
 from pipeline.training.log import Board, write_csv
 from pipeline.training.mot_folders import LabelledData
@@ -31,6 +33,8 @@ from pipeline.types import COCO_CLASSES
 
 KIND = "one-shot"
 WEIGHTS_NAME = "one_shot.safetensors"
+ALGORITHM_VERSION = 1
+"""Raised by one with every change of the code that changes what a training comes to."""
 LOG_EVERY = 20
 KEPT_EVERY = 200
 """Steps after which a checkpoint is written; ten times in a short run."""
@@ -85,13 +89,14 @@ def train(
 ) -> Path:
     """Train into the folder `out`; returns the weights' file, one_shot.safetensors.
 
-    log.csv and TensorBoard's files lie beside it, and checkpoint.pt until it is done. A run that was killed and is
+    log.csv, TensorBoard's files and checkpoint.pt lie beside it. A run that was killed and is
     resumed gives the weights of one that was not, on the same machine.
 
-    Raises UserError where `out` holds a run with another recipe or data, or one that is not to be resumed.
+    Raises UserError where `out` holds a run with another recipe or data, or one that is not to be resumed, and where
+    the loss becomes infinite.
     """
     if (out / checkpoint.NAME).exists() and not resume:
-        raise UserError(f"{out}: holds an unfinished training; add --resume to go on with it, or give another --out")
+        raise UserError(f"{out}: a training is there already; add --resume to go on with it, or give another --out")
     run = _Run(data, recipe, device)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -105,6 +110,11 @@ def train(
     try:
         while run.done < recipe.steps:
             losses = run.step()
+            if not math.isfinite(losses["loss"]):
+                raise UserError(
+                    f"{out}: the loss is no number any more after step {run.done}; train with a lower --rate than "
+                    f"{recipe.rate:g}"
+                )
             if run.done % LOG_EVERY == 0 or run.done == recipe.steps:
                 rows.append({"epoch": run.done, **losses})
                 board.add(rows[-1])
@@ -118,7 +128,8 @@ def train(
         run.close()
         board.close()
     run.write(weights)
-    (out / checkpoint.NAME).unlink(missing_ok=True)
+    # Kept, so that the same command again does nothing, and another one does not write over it.
+    checkpoint.save(out, run.signature, run.state(rows))
     return weights
 
 
@@ -148,7 +159,7 @@ class _Run:
         self.learned = learned
         size = {"n_pictures": recipe.pictures, "size_hw": recipe.size_hw, "seed": recipe.seed}
         self.batches = Batches(data.frames(), class_ids, **size)
-        self.signature = digest(asdict(recipe), [str(frame.path) for frame in data.frames()])
+        self.signature = digest(ALGORITHM_VERSION, asdict(recipe), _init_digest(recipe), _data_digest(data))
         self.done = 0
 
     def step(self) -> dict[str, float]:
@@ -213,6 +224,23 @@ def _begin(recipe: Recipe) -> OneShotNetwork:
     for stage in network.trunk.stages[: recipe.frozen_stages]:
         stage.requires_grad_(False)
     return network
+
+
+def _init_digest(recipe: Recipe) -> str:
+    """Return the digest of the weights a training goes on from, or its way of beginning."""
+    if recipe.init in ("imagenet", "random"):
+        return recipe.init
+    return file_digest(recipe.init, "a network saved by `nightfleet train one-shot`")
+
+
+def _data_digest(data: LabelledData) -> str:
+    """Return the digest of all labels, and of each picture's path and size on disk."""
+    content = hashlib.blake2b(digest_size=16)
+    for frame in data.frames():
+        content.update(f"{frame.path} {frame.path.stat().st_size} {frame.world}\n".encode())
+        for column in (frame.xyxy, frame.class_id, frame.identity, frame.visibility):
+            content.update(column.tobytes())
+    return content.hexdigest()
 
 
 def _rate_share(step: int, steps: int) -> float:

@@ -76,7 +76,11 @@ class OneShotLoss(nn.Module):
         identity = self._identity(vectors, wanted.identity)
         detection = heat + OFFSET_WEIGHT * offset + SIZE_WEIGHT * size
         weight = torch.exp(-self.log_variance)
-        total = (weight[0] * detection + weight[1] * identity + self.log_variance.sum()) / 2
+        total = weight[0] * detection + self.log_variance[0]
+        if identity.requires_grad and float(identity.detach()) > 0:
+            # Without a pair in the batch there is nothing to weigh; the weight would grow without bound.
+            total = total + weight[1] * identity + self.log_variance[1]
+        total = total / 2
         parts = {"heat": heat, "offset": offset, "size": size, "identity": identity, "loss": total}
         return total, {name: float(value.detach()) for name, value in parts.items()}
 

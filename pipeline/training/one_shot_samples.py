@@ -61,27 +61,27 @@ def training_sample(frame: LabelledFrame, size_hw: tuple[int, int], rng: np.rand
     matrix = np.array(
         [[scale * mirror, 0, width / 2 - scale * mirror * middle[0]], [0, scale, height / 2 - scale * middle[1]]]
     )
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    grey = (GREY_LEVEL,) * 3
-    image = cv2.warpAffine(
-        picture, matrix, (width, height), flags=how, borderMode=cv2.BORDER_CONSTANT, borderValue=grey
-    )
+    image = _warped(picture, matrix, scale, size_hw)
     x = frame.xyxy[:, 0::2] * matrix[0, 0] + matrix[0, 2]
     y = frame.xyxy[:, 1::2] * matrix[1, 1] + matrix[1, 2]
     moved = np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], axis=1).astype(np.float32)
     return _cut(_other_light(image, rng), moved, frame)
 
 
-def whole_sample(frame: LabelledFrame, size_hw: tuple[int, int]) -> Sample:
-    """Show a frame as it is, at the top left of a larger picture, or shrunk to fit: as it is seen in the night."""
-    picture = read_picture(frame)
-    height, width = picture.shape[:2]
-    scale = min(1.0, size_hw[0] / height, size_hw[1] / width)
+def _warped(picture: np.ndarray, matrix: np.ndarray, scale: float, size_hw: tuple[int, int]) -> np.ndarray:
+    """Move a picture by `matrix` (2, 3), in coordinates where pixel i covers [i, i + 1), and cut it to `size_hw`.
+
+    What is shrunk is averaged first, as in the night's run: warping alone would pick pixels and leave others out.
+    """
     if scale < 1:
-        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    image = np.full((*size_hw, 3), GREY_LEVEL, np.uint8)
-    image[: picture.shape[0], : picture.shape[1]] = picture
-    return _cut(image, frame.xyxy * scale, frame)
+        height, width = (max(1, round(side * scale)) for side in picture.shape[:2])
+        shrunk = np.array([width / picture.shape[1], height / picture.shape[0]])
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        matrix = np.column_stack([matrix[:, :2] / shrunk, matrix[:, 2]])
+    # OpenCV puts pixel centres on whole numbers, boxes put them on halves.
+    at_centres = np.column_stack([matrix[:, :2], matrix[:, 2] + matrix[:, :2].sum(1) / 2 - 0.5])
+    how = {"flags": cv2.INTER_LINEAR, "borderMode": cv2.BORDER_CONSTANT, "borderValue": (GREY_LEVEL,) * 3}
+    return cv2.warpAffine(picture, at_centres, size_hw[::-1], **how)
 
 
 def _middle(

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from jobs import train_one_shot as job
 from pipeline.errors import UserError, WeightsError
 from pipeline.training import one_shot
 from pipeline.training.mot_folders import read_folders
@@ -65,7 +66,40 @@ def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(data, tm
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     logs = [(tmp_path / name / "log.csv").read_text() for name in ("whole", "killed")]
     assert logs[0] == logs[1]
-    assert not (tmp_path / "killed" / "checkpoint.pt").exists()
+
+
+def test_a_finished_run_is_not_done_again_nor_written_over(data, tmp_path):
+    told = []
+    run(data, replace(RECIPE, steps=2), tmp_path / "out")
+    before = (tmp_path / "out" / "one_shot.safetensors").read_bytes()
+    run(data, replace(RECIPE, steps=2), tmp_path / "out", resume=True, tell=told.append)
+    assert not told and (tmp_path / "out" / "one_shot.safetensors").read_bytes() == before
+    with pytest.raises(UserError, match="add --resume"):
+        run(data, replace(RECIPE, steps=2), tmp_path / "out")
+    with pytest.raises(UserError, match="other settings or other data"):
+        run(data, replace(RECIPE, steps=3), tmp_path / "out", resume=True)
+
+
+def test_other_labels_are_other_data(data, tmp_path):
+    run(data, replace(RECIPE, steps=1), tmp_path / "out")
+    gt = tmp_path / "data" / "s0" / "gt" / "gt.txt"
+    gt.write_text(gt.read_text().replace("1,1,", "1,3,", 1))
+    with pytest.raises(UserError, match="other settings or other data"):
+        run(read_folders([tmp_path / "data"]), replace(RECIPE, steps=1), tmp_path / "out", resume=True)
+
+
+def test_a_rate_that_is_too_high_ends_the_training(data, tmp_path):
+    with pytest.raises(UserError, match="lower --rate"):
+        run(data, replace(RECIPE, rate=1e12), tmp_path / "out")
+
+
+def test_classes_that_nobody_labelled_are_refused(data, tmp_path):
+    how = {"device": "cpu", "threads": 1, "resume": False, "tell": lambda step: None}
+    with pytest.raises(UserError, match="holds no box of zebra"):
+        job.train_one_shot([tmp_path / "data"], tmp_path / "out", replace(RECIPE, classes=("zebra",)), **how)
+    rest = {"steps": 1, "pictures": 1, "rate": 0.1, "frozen_stages": 0, "seed": 0, "init": "random"}
+    with pytest.raises(UserError, match="names one twice"):
+        job.recipe(classes="person,person", identity="pairs", precision="float32", size_hw=(64, 64), **rest)
 
 
 def test_an_unfinished_run_is_neither_overwritten_nor_resumed_as_another(data, tmp_path, monkeypatch):
