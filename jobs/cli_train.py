@@ -135,7 +135,7 @@ def one_shot(
         str, typer.Option(help="pairs within a batch, or classes: FairMOT's classification.")
     ] = "pairs",
     precision: Annotated[str, typer.Option(help="float32, or bfloat16 where the processor has it.")] = "float32",
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed training stopped.")] = False,
@@ -195,7 +195,7 @@ def embedder(
     ] = 1,
     init: Annotated[str | None, typer.Option(help="imagenet, or an embedder to go on from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed training stopped.")] = False,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads; all without it.")] = None,
     as_json: Json = False,

@@ -17,8 +17,9 @@ from pipeline.lake import catalog
 from pipeline.lake.writer import Lake
 from pipeline.reports.camera_span import RECORDED
 from pipeline.training import lake_crops, sequence_crops
-from pipeline.training.crops import Crops, Relations, cut_whole, dense
+from pipeline.training.crops import Crops, Relations, cut_whole, dense, spread
 from pipeline.training.lake_crops import Seen
+from pipeline.types import EMBEDDING_DIM
 
 HELD_OUT = 0.2
 """Share of the identities (or of the worlds) that validate; of a lake, of its tracklets, the last ones."""
@@ -27,7 +28,9 @@ MOST_EACH = 16
 """Crops taken of an identity in each camera, and of a tracklet: more look much alike."""
 
 MOST_VALIDATION = 2500
-"""Crops that validate at most, of identities chosen by chance; validation is done after every epoch."""
+"""Crops that validate at most, of identities chosen by chance; of a lake, of all its late tracklets, two each or more.
+
+Validation is done after every epoch."""
 
 QUERY_BLOCK = 512
 
@@ -81,6 +84,8 @@ def labelled(data: Sequence[str], crop_hw: tuple[int, int], *, seed: int) -> Mat
     parts, kinds = [], []
     for folder in map(Path, data):
         crops, kind = _folder(folder, crop_hw, seed)
+        if not len(crops):
+            raise UserError(f"{folder}: expected pictures of somebody to learn from, got none; leave this folder out")
         shift = (
             [0, 0, 0] if not parts else [int(getattr(parts[-1], n).max()) + 1 for n in ("identity", "camera", "world")]
         )
@@ -96,7 +101,9 @@ def labelled(data: Sequence[str], crop_hw: tuple[int, int], *, seed: int) -> Mat
     compared = (validation.world[:, None] == validation.world[None]) & (
         validation.group[:, None] == validation.group[None]
     )
-    return Material(train, Relations(None), validation, compared, "+".join(dict.fromkeys(kinds)))
+    material = Material(train, Relations(None), validation, compared, "+".join(dict.fromkeys(kinds)))
+    _require_answers(material, ", ".join(data))
+    return material
 
 
 def seen_in(lake: str, crop_hw: tuple[int, int]) -> Seen:
@@ -111,7 +118,8 @@ def of_lake(seen: Seen, lake: str, *, joined: bool) -> Material:
 
     joined  whether tracklets that the lake is confident are one become one
 
-    Validation asks of an early crop of a tracklet for its late ones, among those of tracklets seen at the same time.
+    Validation asks of an early crop of a tracklet for its late ones, among those of tracklets seen at the same time; of
+    many tracklets fewer crops each, as those seen at the same time have to stay together.
     """
     since_us = int(np.quantile(seen.first_us, 1 - HELD_OUT, method="higher"))
     early = lake_crops.tracklets_of(seen, seen.last_us < since_us)
@@ -129,9 +137,12 @@ def of_lake(seen: Seen, lake: str, *, joined: bool) -> Material:
         notes.append(f"{n_joined} tracklets joined to others, as the lake is confident that they are one")
     else:
         train, relations = early.crops, Relations(early.together)
-    identity = late.crops.identity
+    validation = _thinned(late.crops)
+    identity = validation.identity
     compared = (identity[:, None] == identity[None]) | Relations(late.together).different(identity)
-    return Material(train, relations, late.crops, compared, "lake", tuple(notes))
+    material = Material(train, relations, validation, compared, "lake", tuple(notes))
+    _require_answers(material, lake)
+    return material
 
 
 def is_lake(data: str) -> bool:
@@ -198,6 +209,22 @@ def _fewer(crops: Crops, seed: int) -> Crops:
     order = np.random.default_rng([seed, 4]).permutation(len(names))
     kept = names[order[: max(1, int(np.searchsorted(np.cumsum(counts[order]), MOST_VALIDATION, "right")))]]
     return crops.take(np.isin(crops.identity, kept))
+
+
+def _thinned(crops: Crops) -> Crops:
+    """Take as many crops of each identity, spread evenly, as let few enough be left, but its first and last."""
+    each = max(2, MOST_VALIDATION // max(1, len(np.unique(crops.identity))))
+    of = (np.flatnonzero(crops.identity == name) for name in np.unique(crops.identity))
+    return crops.take(np.sort(np.concatenate([rows[spread(len(rows), each)] for rows in of])))
+
+
+def _require_answers(material: Material, data: str) -> None:
+    """Raise UserError where nobody who validates can be found again: no epoch would be better than the start."""
+    if len(material.validate(np.zeros((len(material.validation), EMBEDDING_DIM), np.float32))) == 1:
+        raise UserError(
+            f"{data}: expected somebody held out to validate with to have pictures of two cameras (of a lake: an early "
+            "and a late one), got nobody; add data, or, of folders, take another --seed"
+        )
 
 
 def _require(train: Crops, validation: Crops, data: Sequence[str]) -> None:

@@ -72,6 +72,7 @@ def train_embedder(
         raise UserError("--rounds: more than one is for a lake, whose identities are joined in later ones")
     _place(out, resume)
     network = starting.network(start, seed)
+    starting.require_blocks(network, frozen)
     recipe = _recipe(start, learning_rate, loss=loss, epochs=epochs, patience=patience, frozen=frozen, seed=seed)
     crop_hw = network.design.crop_hw
     seen = embedder_data.seen_in(lake, crop_hw) if lake else None

@@ -199,9 +199,7 @@ class DetectorConfig(Section):
     @field_validator("use")
     @classmethod
     def _known(cls, value: str) -> str:
-        return _model_name(
-            value, bare=("motion",), prefixed=("one-shot", "torchvision", "onnx", "detections")
-        )
+        return _model_name(value, bare=("motion",), prefixed=("one-shot", "torchvision", "onnx", "detections"))
 
     @field_validator("class_names", mode="before")
     @classmethod
@@ -252,9 +250,7 @@ class EmbedderConfig(Section):
     @field_validator("use")
     @classmethod
     def _known(cls, value: str) -> str:
-        return _model_name(
-            value, bare=("stripes", "trained"), prefixed=("one-shot", "trained", "torchvision", "onnx")
-        )
+        return _model_name(value, bare=("stripes", "trained"), prefixed=("one-shot", "trained", "torchvision", "onnx"))
 
 
 class ModelsConfig(Section):

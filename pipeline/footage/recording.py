@@ -54,7 +54,8 @@ class Recording:
 def record(camera_id: str, live: LiveConfig, *, now_s: Callable[[], float] = time.time) -> Recording:
     """Record `live.seconds` of a source into `live.folder`, as `<camera_id>-<start in UTC>.mp4`, H.264 without sound.
 
-    The file appears when it is whole. A source that ends early, or is silent for PATIENCE_S, has given what it gave.
+    The file appears when it is whole. A source that ends early, sends pictures of another size, is silent for
+    PATIENCE_S, or takes PATIENCE_S longer than was asked for, has given what it gave.
     Raises SegmentError, one sentence, where it cannot be opened or gives no picture, and where nothing can be written.
     """
     shown, limit_us = describe(live), round(live.seconds * 1e6)
@@ -66,11 +67,18 @@ def record(camera_id: str, live: LiveConfig, *, now_s: Callable[[], float] = tim
                 raise SegmentError(f"camera {camera_id}: {shown} gave not one picture; is anything sent there?")
             started_at_us = round(now_s() * 1e3) * 1000  # what a file name can tell
             path = Path(live.folder) / f"{camera_id}-{clock.stamp(started_at_us)}.mp4"
-            last_us, interval_us = 0, round(1e6 / fps)
+            last_us, interval_us, cause = 0, round(1e6 / fps), ""
+            began_s = time.monotonic()
             with H264File(path, fps=fps) as file:
                 file.write(first[1], 0)
                 for time_us, image in source:
                     if time_us >= limit_us:
+                        break
+                    if image.shape != first[1].shape:
+                        cause = f", as its pictures changed from {_size(first[1])} to {_size(image)}"
+                        break
+                    if time.monotonic() - began_s > live.seconds + PATIENCE_S:
+                        cause = ", as it came slower than its own times say"
                         break
                     file.write(image, time_us)
                     last_us, interval_us = time_us, time_us - last_us
@@ -79,8 +87,9 @@ def record(camera_id: str, live: LiveConfig, *, now_s: Callable[[], float] = tim
         raise SegmentError(f"{live.folder}: {shown} cannot be recorded there: {error.strerror or error}") from None
     recorded_s = min(last_us + interval_us, limit_us) / 1e6
     early = recorded_s < live.seconds - max(1.0, 2 * interval_us / 1e6)
-    said = f"camera {camera_id}: {shown} ended after {recorded_s:.1f} of {live.seconds:g} s; {path} holds what came"
-    return Recording(path, started_at_us, recorded_s, said if early else "")
+    ended = f"ended after {recorded_s:.1f} of {live.seconds:g} s{cause}"
+    said = f"camera {camera_id}: {shown} {ended}; {path} holds what came"
+    return Recording(path, started_at_us, recorded_s, said if early or cause else "")
 
 
 def look(camera_id: str, live: LiveConfig) -> None:
@@ -92,10 +101,14 @@ def look(camera_id: str, live: LiveConfig) -> None:
 
 
 def describe(live: LiveConfig) -> str:
-    """Name a source without its password."""
+    """Name a source without its password: without what is before the last @, and without its query."""
     if live.url is None:
         return f"device {live.device}"
-    return re.sub(r"(?<=://)[^/@]*@", "", live.url)
+    scheme, _, rest = live.url.partition("://")
+    secret, _, place = rest.rpartition("@")
+    if "?" in secret:  # of a password or of a query: where the host stands is not known
+        return f"{scheme}://..."
+    return f"{scheme}://{re.split('[?#]', place)[0]}"
 
 
 def _open(camera_id: str, live: LiveConfig) -> Iterator:
@@ -108,7 +121,10 @@ def _open(camera_id: str, live: LiveConfig) -> Iterator:
 
 
 def _stream(url: str, who: str) -> Iterator:
-    """Read a network stream, or a file. Times are the stream's own; pictures that go back in them are left out."""
+    """Read a network stream, or a file. Times are the stream's own; pictures that go back in them are left out.
+
+    Ends after PATIENCE_S without a picture, whatever else is sent.
+    """
     options = {"rtsp_transport": "tcp"} if url.startswith("rtsp") else {}
     try:
         container = av.open(url, "r", options=options, timeout=PATIENCE_S)
@@ -120,15 +136,20 @@ def _stream(url: str, who: str) -> Iterator:
         stream = container.streams.video[0]
         yield _nominal(float(stream.average_rate or stream.guessed_rate or 0))
         first_us = last_us = None
+        heard_s = time.monotonic()
         try:
-            for frame in container.decode(stream):
-                if frame.pts is None:
-                    continue
-                at_us = round(frame.pts * stream.time_base * 1_000_000)
-                if last_us is not None and at_us <= last_us:
-                    continue
-                first_us, last_us = at_us if first_us is None else first_us, at_us
-                yield at_us - first_us, frame.to_ndarray(format="rgb24")
+            for packet in container.demux():  # of all kinds: sound alone is silence too
+                for frame in packet.decode() if packet.stream_index == stream.index else ():
+                    if frame.pts is None:
+                        continue
+                    at_us = round(frame.pts * stream.time_base * 1_000_000)
+                    if last_us is not None and at_us <= last_us:
+                        continue
+                    first_us, last_us = at_us if first_us is None else first_us, at_us
+                    yield at_us - first_us, frame.to_ndarray(format="rgb24")
+                    heard_s = time.monotonic()
+                if time.monotonic() - heard_s > PATIENCE_S:
+                    return
         except (av.error.FFmpegError, OSError):
             return  # it broke off, or was silent too long: what came is kept
 
@@ -157,6 +178,10 @@ def _webcam(device: int | str, who: str) -> Iterator:
             yield time_us, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     finally:
         capture.release()
+
+
+def _size(image: np.ndarray) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"
 
 
 def _nominal(fps: float) -> float:

@@ -42,6 +42,8 @@ def load(folder: Path, signature: str) -> dict[str, Any] | None:
         return None
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(found, dict):
+            raise TypeError
         same, state = found["signature"] == signature, found["state"]
     except (
         OSError,

@@ -40,7 +40,7 @@ def network(start: Start, seed: int) -> EmbeddingNetwork:
     """Build the network with the weights to start from. Raises ConfigError, WeightsError."""
     if start.is_trained:
         return embedding_network.load(start.init)
-    width = start.width or DEFAULT_WIDTH.get(start.backbone, 1.0)
+    width = DEFAULT_WIDTH.get(start.backbone, 1.0) if start.width is None else start.width
     design = Design(start.backbone, width, start.crop_hw, start.mask, start.colours)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -53,6 +53,14 @@ def network(start: Start, seed: int) -> EmbeddingNetwork:
             )
         trunk.start_from_imagenet(built.trunk)
     return built
+
+
+def require_blocks(network: EmbeddingNetwork, frozen: int) -> None:
+    """Raise ConfigError where a network has fewer blocks than shall stay as they are."""
+    n_blocks = len(list(network.trunk.children()))
+    if not 0 <= frozen <= n_blocks:
+        has = f"0 to {n_blocks}, the blocks of {network.design.backbone}" if n_blocks else "0, as colours has no blocks"
+        raise ConfigError(f"--frozen: expected {has}; got {frozen}")
 
 
 def save(start: Start, path: Path, *, seed: int = 0) -> None:

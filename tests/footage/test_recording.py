@@ -6,9 +6,13 @@ import json
 import re
 import threading
 import time
+from contextlib import nullcontext
+from fractions import Fraction
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from pipeline.config import CameraConfig, LiveConfig
@@ -135,3 +139,75 @@ def test_the_name_of_a_password_is_all_that_is_kept_of_it(tmp_path, sending, mon
     wanted = live(tmp_path, url=address)
     assert record(wanted).recorded_s == 2.0
     assert "secret" not in wanted.model_dump_json()
+
+
+@pytest.mark.parametrize("scale", [2, 1], ids=["larger", "smaller"])
+def test_a_recording_ends_where_the_size_of_pictures_changes(tmp_path, scale):
+    first = write_clip(tmp_path / "a.ts", 20, format="mpegts", scale=3 - scale)
+    second = write_clip(tmp_path / "b.ts", 60, format="mpegts", scale=scale, times_ms=range(2000, 8000, 100))
+    (tmp_path / "both.ts").write_bytes(first.read_bytes() + second.read_bytes())
+    made = record(live(tmp_path, device=str(tmp_path / "both.ts"), seconds=60))
+    assert made.recorded_s == pytest.approx(2.0, abs=0.3)
+    sizes = ["160x96", "320x192"][:: 1 if scale == 2 else -1]
+    assert f" of 60 s, as its pictures changed from {sizes[0]} to {sizes[1]}; " in made.note
+    (segment,) = discover(CameraConfig(id="gate", footage=live(tmp_path, device=0))).segments
+    with SegmentReader(segment, batch_size=64, prefetch_batches=1, target_fps=None) as reader:
+        images = [image[:: 3 - scale, :: 3 - scale] for batch in reader for image in batch.images]
+    assert [read_index(image) for image in images[:3]] == [0, 1, 2]
+
+
+def fake(monkeypatch, times_ms) -> None:
+    """Let every address be a stream whose pictures say these times, one each 20 ms."""
+    stream = SimpleNamespace(index=0, average_rate=25, guessed_rate=25, time_base=Fraction(1, 1000))
+
+    def demux():
+        for pts in times_ms:
+            time.sleep(0.02)
+            frame = SimpleNamespace(
+                pts=pts, time_base=stream.time_base, to_ndarray=lambda format: np.zeros((96, 160, 3), np.uint8)
+            )
+            yield SimpleNamespace(stream_index=0, decode=lambda frame=frame: [frame])
+
+    container = SimpleNamespace(streams=SimpleNamespace(video=[stream]), demux=demux)
+    monkeypatch.setattr(recording.av, "open", opener(container, recording.av.open))
+
+
+def opener(container, real):
+    def open(file, mode="r", **options):
+        if mode == "w":
+            return real(file, mode, **options)
+        opened = nullcontext()
+        opened.__dict__.update(vars(container))
+        return opened
+
+    return open
+
+
+@pytest.mark.parametrize(
+    "times_ms, recorded_s, cause",
+    [([0, 40, 80] + [80] * 3000, 0.12, ""), (range(3000), 0.06, ", as it came slower than its own times say")],
+    ids=["still", "slow"],
+)
+def test_a_recording_ends_whatever_times_a_stream_tells(tmp_path, monkeypatch, times_ms, recorded_s, cause):
+    monkeypatch.setattr(recording, "PATIENCE_S", 0.3)
+    fake(monkeypatch, times_ms)
+    began_s = time.monotonic()
+    made = record(live(tmp_path, url="rtsp://10.0.0.7/s", seconds=1.2))
+    assert time.monotonic() - began_s < 10
+    assert made.recorded_s == pytest.approx(recorded_s, abs=0.05)
+    assert f" of 1.2 s{cause}; " in made.note
+
+
+@pytest.mark.parametrize(
+    "url, shown",
+    [
+        ("rtsp://10.0.0.7:554/s", "rtsp://10.0.0.7:554/s"),
+        ("rtsp://viewer:p@ss@10.0.0.7/s", "rtsp://10.0.0.7/s"),
+        ("http://viewer:p/ss@10.0.0.7/s?token=abc", "http://10.0.0.7/s"),
+        ("http://10.0.0.7/s?token=abc#part", "http://10.0.0.7/s"),
+        ("http://viewer:p?ss@10.0.0.7/s", "http://..."),
+        ("http://10.0.0.7/s?user=a@b&token=abc", "http://..."),
+    ],
+)
+def test_a_source_is_named_without_what_may_be_secret(tmp_path, url, shown):
+    assert recording.describe(live(tmp_path, url=url)) == shown

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from jobs import embedder_data
+from pipeline.errors import UserError
 from tests.conftest import json_of, nightfleet
 
 QUICK = ("--backbone", "osnet", "--width", "0.25", "--crop", "64x32", "--epochs", "2", "--threads", "1")
@@ -124,6 +126,30 @@ def test_one_folder_an_identity_and_going_on_from_weights(trained, by_identity, 
     assert json_of(done)["kind"] == "folders"
 
 
+def test_a_folder_of_nobody_beside_another_is_refused_by_its_name(market, tmp_path):
+    draw(tmp_path / "nobody", "0000_c1s1_000000_00.jpg", 99, 0)
+    with pytest.raises(UserError, match="nobody: expected pictures of somebody"):
+        embedder_data.labelled([str(tmp_path / "nobody"), str(market)], (64, 32), seed=0)
+    with pytest.raises(UserError, match="nobody: expected pictures of somebody"):
+        embedder_data.labelled([str(market), str(tmp_path / "nobody")], (64, 32), seed=0)
+
+
+def test_validation_in_which_nobody_can_be_found_again_is_refused(tmp_path):
+    for person in range(1, 11):
+        for n in range(4):  # one of ten is seen by two cameras
+            draw(tmp_path, f"{person:04d}_c{1 + (person == 1 and n % 2)}s1_{n:06d}_00.jpg", person, n)
+    refused = 0
+    for seed in range(12):
+        try:
+            material = embedder_data.labelled([str(tmp_path)], (64, 32), seed=seed)
+        except UserError as refusal:
+            refused += 1
+            assert "pictures of two cameras" in str(refusal)
+        else:
+            assert len(np.unique(np.stack([material.validation.identity, material.validation.camera]), axis=1).T) == 3
+    assert 0 < refused < 12
+
+
 @pytest.mark.parametrize(
     "change, word",
     [
@@ -134,6 +160,7 @@ def test_one_folder_an_identity_and_going_on_from_weights(trained, by_identity, 
         (("--init", "imagenet"), "mobilenet"),
         (("--init", "log.csv"), "log.csv"),
         (("--backbone", "vgg"), "vgg"),
+        (("--frozen", "100"), "--frozen"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(market, tmp_path, change, word):

@@ -10,9 +10,10 @@ from pipeline.errors import ConfigError, UserError
 from pipeline.evaluation import reid
 from pipeline.evaluation.reid import Pictured
 from pipeline.perception.networks.embedding_network import Design, EmbeddingNetwork
-from pipeline.training import checkpoint, embedder
+from pipeline.training import checkpoint, embedder, starting
 from pipeline.training.crops import Crops, Relations
 from pipeline.training.embedder import Recipe, Training, embed
+from pipeline.training.starting import Start
 
 DESIGN = Design(backbone="osnet", width=0.25, crop_hw=(64, 32))
 RECIPE = Recipe(epochs=3, identities=4, each=3, patience=0, learning_rate=1e-3, seed=7)
@@ -127,6 +128,30 @@ def test_a_damaged_checkpoint_is_refused_in_a_sentence(tmp_path, content):
     with pytest.raises(UserError, match="not a checkpoint") as refusal:
         checkpoint.load(tmp_path, "any")
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", [torch.zeros(3), [1, 2], {"signature": "any"}])
+def test_another_file_of_torch_is_not_a_checkpoint(tmp_path, content):
+    torch.save(content, tmp_path / checkpoint.NAME)
+    with pytest.raises(UserError, match="not a checkpoint"):
+        checkpoint.load(tmp_path, "any")
+
+
+@pytest.mark.parametrize("start", [Start("osnet", 0.0), Start("osnet", -1.0), Start("colours", 0.0)])
+def test_a_width_of_nothing_is_not_the_usual_one(start):
+    with pytest.raises(ConfigError, match=r"width: .*got (0|-1)"):
+        starting.network(start, seed=0)
+
+
+def test_no_more_blocks_are_frozen_than_there_are():
+    one = network()
+    n_blocks = len(one.trunk)
+    starting.require_blocks(one, n_blocks)
+    for frozen in (-1, n_blocks + 1):
+        with pytest.raises(ConfigError, match=f"--frozen: expected 0 to {n_blocks}, .*; got {frozen}"):
+            starting.require_blocks(one, frozen)
+    with pytest.raises(ConfigError, match=r"--frozen: .*colours has no blocks; got 1"):
+        starting.require_blocks(starting.network(Start("colours"), seed=0), 1)
 
 
 def test_it_ends_early_and_keeps_the_best(tmp_path):

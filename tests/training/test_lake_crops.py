@@ -124,6 +124,29 @@ def test_perfect_vectors_score_one_and_equal_ones_less():
     assert material.validate(np.ones_like(perfect) / 128**0.5)["mAP"] < 0.9
 
 
+def test_many_tracklets_validate_with_fewer_crops_each(monkeypatch):
+    seen = footage(300)
+    rows = np.repeat(np.arange(len(seen.crops)), 5)
+    seen = dataclasses.replace(seen, crops=seen.crops.take(rows))
+    whole = embedder_data.of_lake(seen, "lake", joined=False).validation
+    names = np.unique(whole.identity)
+    assert len(whole) == 10 * len(names)
+    for most, each in ((3 * len(names), 3), (1, 2)):
+        monkeypatch.setattr(embedder_data, "MOST_VALIDATION", most)
+        material = embedder_data.of_lake(seen, "lake", joined=False)
+        assert np.bincount(material.validation.identity).tolist() == [each] * len(names)
+        assert material.compared.shape == (each * len(names),) * 2
+        perfect = np.eye(128, dtype=np.float32)[material.validation.identity]
+        assert material.validate(perfect)["mAP"] == 1
+
+
+def test_late_tracklets_of_one_crop_each_are_refused():
+    seen = footage(300)
+    seen = dataclasses.replace(seen, crops=seen.crops.take(np.arange(0, len(seen.crops), 2)))
+    with pytest.raises(UserError, match=r"^lake: expected somebody held out .* pictures of two cameras"):
+        embedder_data.of_lake(seen, "lake", joined=False)
+
+
 def test_too_little_footage_is_refused():
     with pytest.raises(UserError, match="process more footage"):
         embedder_data.of_lake(footage(15), "lake", joined=False)
