@@ -12,13 +12,11 @@ from torch.nn import functional
 from pipeline.errors import WeightsError
 from pipeline.perception.frames import DeviceFrames
 from pipeline.perception.networks import saved
-from pipeline.perception.networks.one_shot import SIZE_MULTIPLE, STRIDE, OneShotNetwork
+from pipeline.perception.networks.one_shot import KIND, SIZE_MULTIPLE, STRIDE, OneShotNetwork
 from pipeline.perception.networks.peaks import peaks
 from pipeline.perception.networks.running import Running
 from pipeline.types import COCO_CLASSES, EMBEDDING_DIM, Detections
 
-KIND = "one-shot"
-"""What such a file calls itself."""
 LONGEST_PX = 1024
 """Larger pictures are shrunk to this, longer side: the network was trained on pictures of 640. Tiles see small ones."""
 MAX_FRAMES = 4

@@ -13,12 +13,9 @@ from pipeline.config import EmbedderConfig
 from pipeline.errors import ConfigError
 from pipeline.perception import projection, torchvision_weights
 from pipeline.perception.onnx_session import OnnxModel
+from pipeline.perception.preparation import IMAGENET_MEAN, IMAGENET_STD
 from pipeline.perception.projection import Projection
 from pipeline.perception.weights import embedder_model_digest
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-"""Mean and deviation of RGB in [0, 1] over ImageNet: what torchvision's and the re-ID field's networks expect."""
 
 PERSON_CROP_HW = (128, 64)
 """Crops for convolutional torchvision backbones, which take any size: Market-1501's own crop size."""

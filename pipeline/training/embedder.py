@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from pipeline.perception.networks.embedding_network import EmbeddingNetwork
 from pipeline.training import checkpoint, log, losses, sampling
 from pipeline.training.augmentation import augment
 from pipeline.training.crops import Crops, Relations
+from pipeline.training.schedule import rate_share
 from pipeline.types import EMBEDDING_DIM
 
 ALGORITHM_VERSION = 1
@@ -220,11 +220,7 @@ class Training:
         }
 
     def _rate(self, step: int) -> float:
-        done = step / max(1, self._n_steps)
-        warm = self._recipe.warm_up
-        if done < warm:
-            return self._recipe.learning_rate * (step + 1) / math.ceil(warm * self._n_steps)
-        return self._recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm))))
+        return self._recipe.learning_rate * rate_share(step, self._n_steps, self._recipe.warm_up)
 
     def _batches(self, epoch: int):
         crops, recipe = self._crops, self._recipe

@@ -21,7 +21,7 @@ from torch import nn
 from pipeline.config import digest
 from pipeline.errors import UserError
 from pipeline.perception.networks import saved
-from pipeline.perception.networks.one_shot import SIZE_MULTIPLE, OneShotNetwork
+from pipeline.perception.networks.one_shot import KIND, SIZE_MULTIPLE, OneShotNetwork
 from pipeline.perception.networks.trunk import start_from_imagenet
 from pipeline.perception.weights import file_digest
 from pipeline.training import checkpoint
@@ -29,9 +29,9 @@ from pipeline.training.log import Board, write_csv
 from pipeline.training.mot_folders import LabelledData
 from pipeline.training.one_shot_batches import Batches
 from pipeline.training.one_shot_losses import OneShotLoss
+from pipeline.training.schedule import rate_share
 from pipeline.types import COCO_CLASSES
 
-KIND = "one-shot"
 WEIGHTS_NAME = "one_shot.safetensors"
 ALGORITHM_VERSION = 1
 """Raised by one with every change of the code that changes what a training comes to."""
@@ -41,6 +41,7 @@ KEPT_EVERY = 200
 WARM_UP_SHARE = 0.05
 AVERAGE_OVER = 500
 """Steps the running average of the weights looks back, at most; less in the beginning."""
+WEIGHT_DECAY = 1e-4
 GRADIENT_LIMIT = 10.0
 """Longest gradient; a longer one is shortened."""
 
@@ -155,7 +156,7 @@ class _Run:
         self.loss = OneShotLoss(n_identities).to(device)
         groups = [*self.network.parameters(), *self.loss.parameters()]
         learned = [parameter for parameter in groups if parameter.requires_grad]
-        self.optimiser = torch.optim.AdamW(learned, lr=recipe.rate, weight_decay=1e-4)
+        self.optimiser = torch.optim.AdamW(learned, lr=recipe.rate, weight_decay=WEIGHT_DECAY)
         self.learned = learned
         size = {"n_pictures": recipe.pictures, "size_hw": recipe.size_hw, "seed": recipe.seed}
         self.batches = Batches(data.frames(), class_ids, **size)
@@ -167,7 +168,7 @@ class _Run:
         step = self.done
         batch = self.batches.at(step)
         for group in self.optimiser.param_groups:
-            group["lr"] = self.recipe.rate * _rate_share(step, self.recipe.steps)
+            group["lr"] = self.recipe.rate * rate_share(step, self.recipe.steps, WARM_UP_SHARE)
         self.network.train()
         for stage in self.network.trunk.stages[: self.recipe.frozen_stages]:
             stage.eval()  # or batch norm would go on counting
@@ -241,14 +242,6 @@ def _data_digest(data: LabelledData) -> str:
         for column in (frame.xyxy, frame.class_id, frame.identity, frame.visibility):
             content.update(column.tobytes())
     return content.hexdigest()
-
-
-def _rate_share(step: int, steps: int) -> float:
-    """Share of the highest learning rate: a linear warm-up, then a half cosine down to a hundredth."""
-    warm = max(1, round(WARM_UP_SHARE * steps))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.01 + 0.99 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) / 2
 
 
 @torch.no_grad()

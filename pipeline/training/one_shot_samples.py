@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.errors import TruthError
+from pipeline.footage.stills import read_still
 from pipeline.training.mot_folders import IGNORED, LabelledFrame
 
 SCALES = (0.55, 1.5)
@@ -42,18 +42,9 @@ class Sample:
     identity: np.ndarray
 
 
-def read_picture(frame: LabelledFrame) -> np.ndarray:
-    """Return a frame's picture (H, W, 3) uint8 RGB. Raises TruthError where it cannot be read."""
-    data = np.frombuffer(frame.path.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
-    if picture is None:
-        raise TruthError(f"{frame.path}: not a picture; expected JPEG or PNG")
-    return picture
-
-
 def training_sample(frame: LabelledFrame, size_hw: tuple[int, int], rng: np.random.Generator) -> Sample:
     """Show a random part of a frame, scaled, mirrored and in other light; equal generators give equal samples."""
-    picture = read_picture(frame)
+    picture = read_still(frame.path)
     height, width = size_hw
     scale = float(np.exp(rng.uniform(*np.log(SCALES))))
     middle = _middle(frame, picture.shape, (width / scale, height / scale), rng)

@@ -14,15 +14,15 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.perception.networks.trunk import CHANNELS, Trunk
+from pipeline.perception.preparation import IMAGENET_MEAN, IMAGENET_STD
 from pipeline.types import EMBEDDING_DIM
 
 STRIDE = 4
 SIZE_MULTIPLE = 32
 """Height and width of what the network is given must be multiples of this."""
 
-IMAGENET_MEAN = (123.675, 116.28, 103.53)
-IMAGENET_STD = (58.395, 57.12, 57.375)
-"""Mean and deviation of RGB in [0, 255] over ImageNet, which the trunk's weights were made for."""
+KIND = "one-shot"
+"""What a file of such weights calls itself."""
 
 RARE = -4.6
 """First bias of the heatmap: a share of 0.01, so that the many empty cells do not drown the first steps (Lin et al.
@@ -59,8 +59,8 @@ class OneShotNetwork(nn.Module):
         self.heat = nn.Conv2d(width, n_classes, 1)
         self.box = nn.Conv2d(width, 4, 1)
         self.identity = nn.Sequential(_separable(width, EMBEDDING_DIM), nn.Conv2d(EMBEDDING_DIM, EMBEDDING_DIM, 1))
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", 255 * torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         nn.init.constant_(self.heat.bias, RARE)
         nn.init.zeros_(self.box.weight)
         with torch.no_grad():
