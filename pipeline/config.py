@@ -860,6 +860,8 @@ def _model_name(value: str, bare: tuple[str, ...], prefixed: tuple[str, ...]) ->
     prefix, colon, rest = value.partition(":")
     if prefix in prefixed and colon and rest:
         return value
+    if value in prefixed:
+        raise ValueError(f"{value} wants to be told which; write `{value}:FILE` or `{value}:NAME`, got {value!r}")
     choices = [*bare, *(f"{name}:..." for name in prefixed)]
     raise ValueError(f"expected one of {', '.join(choices)}, got {value!r}{_suggestion(value, [*bare, *prefixed])}")
 

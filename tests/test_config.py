@@ -99,6 +99,7 @@ def test_weights_are_found_beside_the_file(tmp_path):
             "'trcuk' is not a COCO class (did you mean `truck`?)",
         ),
         ("lake: lake", "models: {detector: {use: moton}}", "got 'moton' (did you mean `motion`?)"),
+        ("lake: lake", "models: {detector: {use: one-shot}}", "one-shot wants to be told which; write `one-shot:FILE`"),
         (
             "lake: lake",
             "models: {detector: {classes: [persn]}}",
