@@ -14,22 +14,15 @@ stream AS (
         SELECT camera_id, gate_id, classes, unnest([forward, backward]) AS direction
         FROM lines
     ) AS l
-    LEFT JOIN (
-        SELECT DISTINCT camera AS camera_id, class
-        FROM tracklets
-        WHERE
-            (first_date IS NULL OR date >= first_date::DATE - 1)
-            AND (last_date IS NULL OR date <= last_date::DATE + 2)
-    ) AS k ON k.camera_id = l.camera_id AND (l.classes IS NULL OR list_contains(l.classes, k.class))
+    LEFT JOIN camera_classes(first_date, last_date) AS k
+        ON k.camera_id = l.camera_id AND (l.classes IS NULL OR list_contains(l.classes, k.class))
 ),
 -- Cells as in camera_bins: each lies in one bin. Crossings of the same cell are counted before anything else is done.
 cell AS (
     SELECT
         camera_id,
         bin_start,
-        unnest(range(
-            epoch(bin_start)::BIGINT // gcd(bin_s, 900), (epoch(bin_start)::BIGINT + bin.bin_s) // gcd(bin_s, 900)
-        )) AS cell
+        unnest(cells_within(bin_start, bin.bin_s, bin_s)) AS cell
     FROM bin
 ),
 counted AS (
@@ -40,7 +33,7 @@ counted AS (
             gate_id,
             direction,
             class,
-            epoch_us(crossed_at) // (gcd(bin_s, 900) * 1000000) AS cell,
+            cell_of(crossed_at, bin_s) AS cell,
             count(*) AS n
         FROM gate_crossings_between(first_date::DATE, last_date::DATE)
         GROUP BY ALL

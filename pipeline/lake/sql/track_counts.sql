@@ -18,8 +18,8 @@ stay AS MATERIALIZED (
         SELECT
             camera AS camera_id,
             class,
-            epoch_us(started_at) // (gcd(bin_s, 900) * 1000000) AS first_cell,
-            epoch_us(ended_at) // (gcd(bin_s, 900) * 1000000) AS last_cell,
+            cell_of(started_at, bin_s) AS first_cell,
+            cell_of(ended_at, bin_s) AS last_cell,
             count(*) AS n
         FROM tracklets
         WHERE
@@ -32,9 +32,7 @@ cell AS (
     SELECT
         camera_id,
         bin_start,
-        unnest(range(
-            epoch(bin_start)::BIGINT // gcd(bin_s, 900), (epoch(bin_start)::BIGINT + bin.bin_s) // gcd(bin_s, 900)
-        )) AS cell
+        unnest(cells_within(bin_start, bin.bin_s, bin_s)) AS cell
     FROM bin
 ),
 counted AS (
