@@ -88,6 +88,7 @@ def scenes(
     sequences_per_world: Annotated[int, typer.Option(help="Cameras that see each world.")] = 2,
     frames: Annotated[int, typer.Option(help="Pictures of each camera, 0.3 to 2 seconds apart.")] = 6,
     seed: Annotated[int, typer.Option(help="Another seed, other worlds.")] = 1000,
+    place: Annotated[str, typer.Option(help="any, or town: the demo's own streets and cameras, other days.")] = "any",
     processes: Annotated[int, typer.Option(help="Processes that render.")] = 1,
     as_json: Json = False,
 ) -> None:
@@ -103,6 +104,7 @@ def scenes(
         sequences_per_world=sequences_per_world,
         frames=frames,
         seed=seed,
+        place=place,
         processes=processes,
         progress=printing.progress(quiet=as_json),
     )

@@ -18,6 +18,9 @@ from pipeline.execution.progress import Progress
 MARK = "scenes.json"
 """File that says how a folder's worlds were made, so that more of them can be added later."""
 
+RENDERERS = {"any": worlds.render_world, "town": worlds.render_town_world}
+"""What each kind of place is rendered with."""
+
 
 def train_scenes(
     out: Path,
@@ -26,10 +29,13 @@ def train_scenes(
     sequences_per_world: int,
     frames: int,
     seed: int,
+    place: str = "any",
     processes: int,
     progress: Progress,
 ) -> dict[str, Any]:
     """Render worlds 1 to `n_worlds` of `seed` into `out`; those that are there already are kept.
+
+    `place` is "any", or "town" for the demo's own town and views. Their traffic is none that the demo shows.
 
     Raises UserError for counts below one and where `out` holds something else, or worlds made otherwise.
     """
@@ -47,12 +53,15 @@ def train_scenes(
             f"--sequences-per-world must be at most {worlds.MOST_SEQUENCES}, as many as the town has views, "
             f"got {sequences_per_world}"
         )
+    if place not in RENDERERS:
+        raise UserError(f"--place must be {' or '.join(RENDERERS)}, got {place!r}")
     if seed < 0:
         raise UserError(f"--seed must be 0 or greater, got {seed}")
-    _claim(out, {"seed": seed, "sequences": sequences_per_world, "frames": frames, "version": __version__})
+    how = {"seed": seed, "place": place, "sequences": sequences_per_world, "frames": frames, "version": __version__}
+    _claim(out, how)
     started_s = time.monotonic()
     missing = [n for n in range(1, n_worlds + 1) if not (out / worlds.world_name(n)).is_dir()]
-    made = partial(worlds.render_world, out, seed=seed, sequences=sequences_per_world, frames=frames)
+    made = partial(RENDERERS[place], out, seed=seed, sequences=sequences_per_world, frames=frames)
     a_world = sequences_per_world * frames
     done, pictures, boxes = 0, 0, 0
     progress.rendering(0, len(missing) * a_world)

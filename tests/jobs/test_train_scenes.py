@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 
 from jobs.cli import app
 from jobs.train_scenes import train_scenes
+from pipeline.demo.scene import Scene
+from pipeline.demo.simulation import simulate
 from pipeline.demo.variety.folders import CLASS_NAMES
+from pipeline.demo.views import VIEWS
 from pipeline.errors import UserError
 from pipeline.execution.progress import Silence
 from pipeline.training.mot_folders import IGNORED, read_folders
@@ -111,9 +114,28 @@ def test_two_processes_render_what_one_does(data, tmp_path):
     assert contents(tmp_path / "two") == contents(out)
 
 
+def test_the_demos_own_town_is_rendered_as_it_is_but_on_other_days(tmp_path):
+    result = render(tmp_path / "town", n_worlds=1, sequences_per_world=4, place="town")
+    names = [sequence.folder.name for sequence in read_folders([tmp_path / "town"]).sequences]
+    assert names == sorted(view.camera_id for view in VIEWS)
+    assert result["rendered_pictures"] == 12 and result["rendered_boxes"] > 0
+    still = Scene(VIEWS[0].camera, simulate(1, 0.1, 10), 1, 10).background.astype(int)
+    folder = tmp_path / "town" / "world-00001" / VIEWS[0].camera_id / "img1"
+    pictures = [cv2.imread(str(path))[..., ::-1].astype(int) for path in sorted(folder.iterdir())]
+    untouched = np.median([np.abs(picture - still).mean(2) for picture in pictures], axis=0)
+    assert np.median(untouched) < 30  # the same walls and ground, in that camera's colours
+    render(tmp_path / "again", n_worlds=1, sequences_per_world=4, place="town", processes=2)
+    assert contents(tmp_path / "again") == contents(tmp_path / "town")
+    with pytest.raises(
+        UserError, match=r"holds worlds made with seed 4000, place town.*asked for seed 4000, place any"
+    ):
+        render(tmp_path / "town", sequences_per_world=4)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"place": "moon"}, "--place must be any or town, got 'moon'"),
         ({"n_worlds": 0}, "--worlds must be at least 1, got 0"),
         ({"sequences_per_world": 9}, "--sequences-per-world must be at most 4"),
         ({"frames": -1}, "--frames must be at least 1, got -1"),
