@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -139,7 +140,10 @@ def one_shot(
     precision: Annotated[str, typer.Option(help="float32, or bfloat16 where the processor has it.")] = "float32",
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes that share each batch: one for each processor core.")
+    ] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Processor threads of each.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed training stopped.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -149,6 +153,7 @@ def one_shot(
     recipe = job.recipe(
         classes=classes, steps=steps, pictures=pictures, size_hw=(height, width), rate=rate,
         frozen_stages=frozen_stages, identity=identity, seed=seed, precision=precision, init=init,
+        processes=processes,
     )  # fmt: skip
     shown = TrainingProgress(quiet=as_json)
     try:
@@ -159,6 +164,27 @@ def one_shot(
     finally:
         shown.close()
     printing.emit(result, as_json, _trained)
+
+
+@app.command(
+    epilog=example("nightfleet train calibrate trained/one_shot.safetensors --data others --out one_shot.safetensors")
+)
+def calibrate(
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A file that `nightfleet train one-shot` wrote.")],
+    data: Annotated[
+        list[Path], typer.Option(help="Folder of labelled sequences it was not trained on; may be repeated.")
+    ],
+    out: Annotated[Path, typer.Option(help="File for the calibrated weights.")],
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Make a one-shot network's scores say how often they are right: of boxes scored 0.7, seven in ten."""
+    from jobs import train_calibrate as job
+
+    shown = printing.progress(quiet=as_json)
+    result = job.calibrate(weights, data, out, device=device, threads=threads, told=partial(shown.making, "pictures"))
+    printing.emit(result, as_json, printing_training.calibrated)
 
 
 def _trained(result: dict) -> None:
@@ -178,12 +204,15 @@ def embedder(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder for weights, log, checkpoint and plots.")],
-    backbone: Annotated[str, typer.Option(help="mobilenet, osnet, resnet, or colours: no trunk, fast.")] = "mobilenet",
+    backbone: Annotated[
+        str | None, typer.Option(help="mobilenet (without it), osnet, resnet, or colours: no trunk, fast.")
+    ] = None,
     width: Annotated[float | None, typer.Option(help="Share of the backbone's channels.")] = None,
-    crop: Annotated[str, typer.Option(help="Height and width of its crops in pixels.")] = "96x48",
+    crop: Annotated[str | None, typer.Option(help="Height and width of its crops in pixels; 96x48 without it.")] = None,
     loss: Annotated[
-        str, typer.Option(help="contrastive, triplet, pairs, identity, or several with + between.")
-    ] = "triplet+pairs",
+        str | None,
+        typer.Option(help="contrastive, triplet, pairs, identity, or several with +; triplet+pairs without it."),
+    ] = None,
     mask: Annotated[bool, typer.Option("--mask", help="Fade crops to grey from their middle outwards.")] = False,
     colours: Annotated[
         bool, typer.Option("--colours", help="Begin with stripes' colours, and see them beside.")
@@ -195,7 +224,7 @@ def embedder(
     rounds: Annotated[
         int, typer.Option(min=1, help="Of a lake: later ones join the identities it is confident of.")
     ] = 1,
-    init: Annotated[str | None, typer.Option(help="imagenet, or an embedder to go on from.")] = None,
+    init: Annotated[str | None, typer.Option(help="imagenet, or an embedder to go on from, as it is built.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed training stopped.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",

@@ -196,9 +196,10 @@ def _told_apart(crops: Crops) -> np.ndarray:
 
 
 def _held_out(crops: Crops, seed: int) -> np.ndarray:
-    """Choose the crops that validate: whole worlds where there are several, otherwise identities."""
+    """Choose the crops that validate: whole worlds where there are enough, otherwise identities."""
     rng = np.random.default_rng([seed, 3])
-    of = crops.world if len(np.unique(crops.world)) > 1 else crops.identity
+    several = len(np.unique(crops.world)) * HELD_OUT >= 1  # a whole one of fewer would be more than is to be held out
+    of = crops.world if several else crops.identity
     names = np.unique(of)
     return np.isin(of, rng.permutation(names)[: max(1, round(HELD_OUT * len(names)))])
 

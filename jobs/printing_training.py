@@ -81,3 +81,15 @@ def embedder(result: dict) -> None:
         print(f"note: {note}")
     use = f"trained:{result['weights']}"
     print(f"weights: {result['weights']}; to use them, set\n  models: {{embedder: {{use: '{use}'}}}}")
+
+
+def calibrated(result: dict) -> None:
+    """Print what scores said, and what they say now."""
+    for name in ("before", "after"):
+        print(f"{name} calibration: of boxes scored so, so many are right")
+        for row in result[name]:
+            print(
+                f"  {row['from']:.2f} to {row['to']:.2f}  mean {row['mean_score']:.2f}  right {row['right']:.2f}  "
+                f"of {row['boxes']}"
+            )
+    print(f"{result['pictures']} pictures; weights: {result['out']}")

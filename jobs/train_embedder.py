@@ -27,18 +27,24 @@ from pipeline.training.starting import Start
 
 WEIGHTS_NAME = "embedder.safetensors"
 REPORT_NAME = "report.json"
-
-DEFAULT_LOSS = "triplet+pairs"
-"""Which tracklets of a lake are two is known of too few for an identity loss; and where it is known of all, `pairs`
-learns more in the same time: an identity's direction is seen a few times an epoch only."""
+USUAL_CROP = "96x48"
 
 
-def start(backbone: str, *, width: float | None, crop: str, mask: bool, colours: bool, init: str | None) -> Start:
-    """Return how to begin, `crop` as written on a command line: 96x48. Raises UserError."""
+def start(
+    backbone: str | None, *, width: float | None, crop: str | None, mask: bool, colours: bool, init: str | None
+) -> Start:
+    """Return how to begin, `crop` as written on a command line: 96x48; None is what is usual. Raises UserError."""
+    if init not in (None, starting.IMAGENET):
+        given = {"--backbone": backbone, "--width": width, "--crop": crop, "--mask": mask, "--colours": colours}
+        for option, value in given.items():
+            if value:
+                raise UserError(f"{option}: the network of --init {init} says this already; leave {option} out")
+        return Start(init=init)
+    crop = crop or USUAL_CROP
     match = re.fullmatch(r"(\d+)x(\d+)", crop)
     if match is None:
         raise UserError(f"--crop: expected height and width in pixels such as 96x48, got {crop!r}")
-    return Start(backbone, width, mask, colours, (int(match[1]), int(match[2])), init)
+    return Start(backbone or Start().backbone, width, mask, colours, (int(match[1]), int(match[2])), init)
 
 
 def train_embedder(
@@ -46,7 +52,7 @@ def train_embedder(
     out: Path,
     *,
     start: Start,
-    loss: str = DEFAULT_LOSS,
+    loss: str | None = None,
     epochs: int = 20,
     learning_rate: float | None = None,
     patience: int = 6,
@@ -65,15 +71,17 @@ def train_embedder(
     Returns what the report holds: out, weights, parameters, kind, crops, identities, rounds (a dict each of epochs,
     start and scores), distances, plots, notes. Raises UserError, one sentence, for what cannot be used.
     """
-    device = resolve_device(device)
+    device = resolve_device(device, "--device")
     settle(threads or os.cpu_count() or 1)
     lake = _lake(data)
     if rounds < 1 or (rounds > 1 and lake is None):
         raise UserError("--rounds: more than one is for a lake, whose identities are joined in later ones")
-    _place(out, resume)
+    _place(out, resume, rounds)
     network = starting.network(start, seed)
     starting.require_blocks(network, frozen)
-    recipe = _recipe(start, learning_rate, loss=loss, epochs=epochs, patience=patience, frozen=frozen, seed=seed)
+    recipe = _recipe(
+        start, learning_rate, loss=loss or Recipe().loss, epochs=epochs, patience=patience, frozen=frozen, seed=seed
+    )
     crop_hw = network.design.crop_hw
     seen = embedder_data.seen_in(lake, crop_hw) if lake else None
     done = []
@@ -90,6 +98,7 @@ def train_embedder(
         done.append(_round(network, material, recipe, folder, device, resume, nth, told))
     vectors = embed(network, material.validation.images, device)
     rows = [row for one in done for row in one.pop("rows")]
+    rows = [{**row, "epoch": float(nth)} for nth, row in enumerate(rows, start=1)]  # through all rounds
     drawn = plots.draw(out, rows, material.validation, vectors, material.compared)
     report = {
         "out": str(out),
@@ -158,7 +167,7 @@ def _lake(data: Sequence[str]) -> str | None:
     return lakes[0] if lakes else None
 
 
-def _place(out: Path, resume: bool) -> None:
+def _place(out: Path, resume: bool, rounds: int) -> None:
     """Make the folder. Raises UserError where it cannot be written, or holds a training not to be gone on with."""
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -167,6 +176,9 @@ def _place(out: Path, resume: bool) -> None:
         raise UserError(f"{out}: cannot be written: {error.strerror}; give another --out") from None
     if begun and not resume:
         raise UserError(f"{begun[0]}: a training is there already; give --resume to go on with it, or another --out")
+    if begun and (begun[0].parent == out) != (rounds == 1):
+        there = "one round" if rounds > 1 else "several rounds"
+        raise UserError(f"{begun[0]}: is of a training of {there}, got --rounds {rounds}; give another --out")
 
 
 def _write_report(report: dict[str, Any], path: Path) -> None:

@@ -59,7 +59,11 @@ def train_one_shot(
     if not n_boxes:
         where, names = ", ".join(map(str, data)), ", ".join(recipe.classes)
         raise UserError(f"{where}: holds no box of {names}; give --classes that are labelled there, or other --data")
-    device = resolve_device(device)
+    device = resolve_device(device, "--device")
+    if recipe.processes > 1 and device != "cpu":
+        raise UserError(
+            f"--processes: one trains on {device}, got {recipe.processes}; leave it out, or add --device cpu"
+        )
     settle(threads)
     path = train(labelled, recipe, out, device=device, resume=resume, tell=tell)
     frames = labelled.frames()

@@ -8,18 +8,19 @@ import torch
 from pipeline.errors import ConfigError
 
 
-def resolve_device(device: str) -> str:
+def resolve_device(device: str, option: str = "execution.device") -> str:
     """Turn "auto", "cpu" or "cuda" into the device to use; "auto" is CUDA where there is one.
 
-    Raises ConfigError where CUDA is asked for and absent, or the name is none of the three.
+    `option` is where it was said. Raises ConfigError where CUDA is asked for and absent, or the name is none of the
+    three.
     """
     if device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"execution.device: expected auto, cpu or cuda, got {device!r}")
+        raise ConfigError(f"{option}: expected auto, cpu or cuda, got {device!r}")
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
         raise ConfigError(
-            "execution.device is cuda but PyTorch sees no CUDA device here; write `device: auto`, or give this "
-            "process a GPU (driver, CUDA_VISIBLE_DEVICES, gpus_per_worker)"
+            f"{option} is cuda but PyTorch sees no CUDA device here; say auto, or give this process a GPU "
+            "(driver, CUDA_VISIBLE_DEVICES, gpus_per_worker)"
         )
     return "cuda" if device == "cuda" or (device == "auto" and available) else "cpu"
 

@@ -18,7 +18,7 @@ EXPOSURE, CONTRAST, SATURATION, TINT = 0.4, 0.3, 0.5, 0.12
 """Light up to a factor exp(0.4), contrast and saturation up to 1 +- these, each colour channel up to exp(0.12)."""
 
 COARSE, COARSEST = 0.3, 4
-"""Share of crops seen from far: made coarse by up to this factor, and enlarged again."""
+"""Share of crops seen from far: made coarse by a factor of up to this, one for all of a batch, and enlarged again."""
 
 NOISE, LOUDEST = 0.3, 12.0
 """Share of crops with noise, and its greatest deviation, of 255."""

@@ -24,16 +24,17 @@ from pipeline.perception.networks import saved
 from pipeline.perception.networks.one_shot import KIND, SIZE_MULTIPLE, OneShotNetwork
 from pipeline.perception.networks.trunk import start_from_imagenet
 from pipeline.perception.weights import file_digest
-from pipeline.training import checkpoint
+from pipeline.training import checkpoint, together
 from pipeline.training.log import Board, write_csv
 from pipeline.training.mot_folders import LabelledData
 from pipeline.training.one_shot_batches import Batches
 from pipeline.training.one_shot_losses import OneShotLoss
 from pipeline.training.schedule import rate_share
+from pipeline.training.together import Share
 from pipeline.types import COCO_CLASSES
 
 WEIGHTS_NAME = "one_shot.safetensors"
-ALGORITHM_VERSION = 1
+ALGORITHM_VERSION = 2
 """Raised by one with every change of the code that changes what a training comes to."""
 LOG_EVERY = 20
 KEPT_EVERY = 200
@@ -61,6 +62,7 @@ class Recipe:
     seed           of everything random
     precision      "float32" or "bfloat16"
     init           "imagenet", "random", or a file to go on from
+    processes      that share each batch, equally
     """
 
     classes: tuple[str, ...]
@@ -73,6 +75,7 @@ class Recipe:
     seed: int
     precision: str
     init: str
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -98,13 +101,27 @@ def train(
     """
     if (out / checkpoint.NAME).exists() and not resume:
         raise UserError(f"{out}: a training is there already; add --resume to go on with it, or give another --out")
-    run = _Run(data, recipe, device)
+    if any(side % SIZE_MULTIPLE for side in recipe.size_hw):
+        raise UserError(f"pictures of {recipe.size_hw} pixels: height and width must be multiples of {SIZE_MULTIPLE}")
+    if recipe.pictures % recipe.processes:
+        raise UserError(
+            f"{recipe.pictures} pictures in a batch cannot be shared equally by {recipe.processes} processes"
+        )
+    run = _Run(data, recipe, device, Share(0, recipe.processes))
+    rows = run.restore(checkpoint.load(out, run.signature) if resume else None)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{out}: cannot be made: {error.strerror or error}; give another --out") from None
+    with together.helpers(recipe.processes, _assist, data, recipe, out, device, resume):
+        together.meet(run.share)  # all have read the checkpoint before there is another
+        return _lead(run, rows, out, tell)
+
+
+def _lead(run: _Run, rows: list[dict[str, float]], out: Path, tell: Callable[[Step], None]) -> Path:
+    """Take all steps that are left; `rows` is the log of those before."""
+    recipe = run.recipe
     weights = out / WEIGHTS_NAME
-    rows = run.restore(checkpoint.load(out, run.signature) if resume else None)
     started_at = run.done
     board = Board(out, after_epoch=started_at)
     began_s = time.monotonic()
@@ -134,6 +151,18 @@ def train(
     return weights
 
 
+def _assist(share: Share, data: LabelledData, recipe: Recipe, out: Path, device: str, resume: bool) -> None:
+    """Learn from this process's part of every batch."""
+    run = _Run(data, recipe, device, share)
+    run.restore(checkpoint.load(out, run.signature) if resume else None)
+    together.meet(share)
+    try:
+        while run.done < recipe.steps:
+            run.step()
+    finally:
+        run.close()
+
+
 _CHANGING = ("network", "average", "loss", "optimiser")
 """What of a run changes with every step and has a state dict."""
 
@@ -141,14 +170,11 @@ _CHANGING = ("network", "average", "loss", "optimiser")
 class _Run:
     """The network and all that changes beside it while it is trained."""
 
-    def __init__(self, data: LabelledData, recipe: Recipe, device: str) -> None:
-        if any(side % SIZE_MULTIPLE for side in recipe.size_hw):
-            raise UserError(
-                f"pictures of {recipe.size_hw} pixels: height and width must be multiples of {SIZE_MULTIPLE}"
-            )
+    def __init__(self, data: LabelledData, recipe: Recipe, device: str, share: Share) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.device = device
+        self.share = share
         class_ids = tuple(COCO_CLASSES.index(name) for name in recipe.classes)
         self.network = _begin(recipe).to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).requires_grad_(False)
@@ -158,7 +184,7 @@ class _Run:
         learned = [parameter for parameter in groups if parameter.requires_grad]
         self.optimiser = torch.optim.AdamW(learned, lr=recipe.rate, weight_decay=WEIGHT_DECAY)
         self.learned = learned
-        size = {"n_pictures": recipe.pictures, "size_hw": recipe.size_hw, "seed": recipe.seed}
+        size = {"n_pictures": recipe.pictures, "size_hw": recipe.size_hw, "seed": recipe.seed, "share": share}
         self.batches = Batches(data.frames(), class_ids, **size)
         self.signature = digest(ALGORITHM_VERSION, asdict(recipe), _init_digest(recipe), _data_digest(data))
         self.done = 0
@@ -182,11 +208,24 @@ class _Run:
         loss, parts = self.loss(maps, wanted)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        parts = self._agreed(parts)
         nn.utils.clip_grad_norm_(self.learned, GRADIENT_LIMIT)
         self.optimiser.step()
         _follow(self.average, self.network, 1 - 1 / min(step + 1, AVERAGE_OVER))
         self.done += 1
         return parts
+
+    def _agreed(self, losses: dict[str, float]) -> dict[str, float]:
+        """Take the mean of all processes' gradients, batch norm's statistics and losses."""
+        if self.share.count == 1:
+            return losses
+        for parameter in self.learned:
+            if parameter.grad is None:  # no pair of one identity in this part of the batch
+                parameter.grad = torch.zeros_like(parameter)
+        told = torch.tensor(list(losses.values()))
+        seen = [buffer for buffer in self.network.buffers() if buffer.is_floating_point()]
+        together.average(self.share, [*(parameter.grad for parameter in self.learned), *seen, told])
+        return dict(zip(losses, told.tolist(), strict=True))
 
     def state(self, rows: list[dict[str, float]]) -> dict[str, Any]:
         """Return all that a resumed run needs; `rows` is the log so far."""

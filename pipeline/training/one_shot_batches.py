@@ -12,6 +12,7 @@ import torch
 from pipeline.training.mot_folders import LabelledFrame
 from pipeline.training.one_shot_samples import Sample, training_sample
 from pipeline.training.one_shot_targets import Targets, targets
+from pipeline.training.together import Share
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,8 +34,9 @@ class Batches:
         n_pictures: int,
         size_hw: tuple[int, int],
         seed: int,
+        share: Share,
     ) -> None:
-        """`n_pictures` in a batch, each of `size_hw` pixels."""
+        """`n_pictures` in a batch, each of `size_hw` pixels; of them those that are this process's share."""
         self._by_world: dict[int, list[LabelledFrame]] = defaultdict(list)
         for frame in frames:
             self._by_world[frame.world].append(frame)
@@ -45,6 +47,7 @@ class Batches:
         self._n_pictures = n_pictures
         self._size_hw = size_hw
         self._seed = seed
+        self._mine = range(n_pictures)[share.part(n_pictures)]
         self._ahead = ThreadPoolExecutor(1)
         self._waiting: dict[int, Future[Batch]] = {}
 
@@ -60,8 +63,10 @@ class Batches:
         self._ahead.shutdown(cancel_futures=True)
 
     def _make(self, step: int) -> Batch:
-        rng = np.random.default_rng([self._seed, step])
-        samples = [training_sample(frame, self._size_hw, rng) for frame in self._choose(rng)]
+        chosen = self._choose(np.random.default_rng([self._seed, step]))
+        samples = [
+            training_sample(chosen[i], self._size_hw, np.random.default_rng([self._seed, step, i])) for i in self._mine
+        ]
         return Batch(stacked(samples), targets(samples, self._class_ids))
 
     def _choose(self, rng: np.random.Generator) -> list[LabelledFrame]:

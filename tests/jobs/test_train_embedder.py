@@ -1,5 +1,6 @@
 """`nightfleet train embedder`: from folders of every kind to weights that the pipeline takes."""
 
+import csv
 import json
 
 import cv2
@@ -7,7 +8,10 @@ import numpy as np
 import pytest
 
 from jobs import embedder_data
+from jobs.embedder_data import _held_out
+from jobs.train_embedder import _place
 from pipeline.errors import UserError
+from pipeline.training.crops import Crops
 from tests.conftest import json_of, nightfleet
 
 QUICK = ("--backbone", "osnet", "--width", "0.25", "--crop", "64x32", "--epochs", "2", "--threads", "1")
@@ -69,12 +73,15 @@ def test_what_is_written(trained):
 
 
 def test_what_is_said(trained):
-    _, result, _ = trained
+    out, result, _ = trained
     assert result["kind"] == "pictures"
     assert result["crops"] + result["validation_crops"] == 48
     assert result["identities"] + result["validation_identities"] == 12
     (one,) = result["rounds"]
-    assert one["scores"]["mAP"] >= one["start"]["mAP"]
+    with open(out / "log.csv", newline="") as log:
+        epochs = [float(row["mAP"]) for row in csv.DictReader(log)]
+    assert one["scores"]["mAP"] == pytest.approx(max(one["start"]["mAP"], *epochs), abs=1e-6)
+    assert one["best_epoch"] == (0 if one["start"]["mAP"] >= max(epochs) else 1 + epochs.index(max(epochs)))
     assert 0 <= result["distances"]["separation"] <= 1
 
 
@@ -89,6 +96,36 @@ def test_the_pipeline_takes_the_weights(trained, market):
     refused = nightfleet("evaluate", "reid", "--data", market, "--embedder", use, "--projection", out / "log.csv")
     assert refused.returncode == 2
     assert "nothing to project" in refused.stderr
+
+
+def test_what_the_weights_to_go_on_from_say_already_is_not_said_again(trained, market, tmp_path):
+    out, _, _ = trained
+    line = ("train", "embedder", "--data", market, "--out", tmp_path / "more", "--init", out / "embedder.safetensors")
+    for option in (("--mask",), ("--backbone", "osnet"), ("--crop", "64x32"), ("--width", "0.5"), ("--colours",)):
+        refused = nightfleet(*line, *option)
+        assert refused.returncode == 2
+        assert f"{option[0]}: the network of --init" in refused.stderr
+    assert not (tmp_path / "more").exists()
+
+
+def test_a_training_of_one_round_is_not_gone_on_with_in_two(trained):
+    out, _, _ = trained
+    with pytest.raises(UserError, match="is of a training of one round, got --rounds 2"):
+        _place(out, True, 2)
+
+
+def test_a_device_that_is_none_is_told_by_the_option_that_named_it(market, tmp_path):
+    refused = nightfleet("train", "embedder", "--data", market, "--out", tmp_path / "o", "--device", "tpu")
+    assert refused.returncode == 2
+    assert "--device: expected auto, cpu or cuda, got 'tpu'" in refused.stderr
+
+
+def test_of_two_folders_a_fifth_of_the_identities_is_held_out():
+    n = 40
+    identity = np.repeat(np.arange(n), 2)
+    crops = Crops(np.zeros((2 * n, 3, 2, 1), np.uint8), identity, np.tile([0, 1], n), identity % 2, np.full(2 * n, "a"))
+    held = _held_out(crops, seed=1)
+    assert held.sum() == 16 and len(np.unique(identity[held])) == 8
 
 
 def test_another_training_in_its_place_is_refused_and_resumed_is_the_same(trained, market):

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from jobs.report_page import report_page
+from pipeline.config import DetectorConfig
 from pipeline.lake import catalog
 from pipeline.lake.writer import Lake
 from tests.conftest import json_of, nightfleet
@@ -176,6 +177,20 @@ def test_a_day_of_a_clock_change_has_its_hours(browser, tmp_path):
         assert times[2:4] == ["02:00–03:00 +02:00", "02:00–03:00 +01:00"]
         assert page.locator(".strips .much").inner_text() == "100\u202f%"
         assert "clocks of Europe/Berlin change" in page.locator(".caveats").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("detector", "said"),
+    [("motion", "its class told by its size alone"), ("one-shot", "learned from rendered pictures and a few clips")],
+)
+def test_it_says_how_far_its_detector_is_to_be_trusted(tmp_path, detector, said):
+    lake = Lake.open_or_create(str(tmp_path / "lake"))
+    config = fleet({"id": "gate", "lines": [line()]})
+    models = config.models.model_copy(update={"detector": DetectorConfig(use=detector)})
+    lake.write_fleet(config.model_copy(update={"models": models}))
+    watch(lake, "2026-03-03T12:00:00+00:00", "2026-03-03T12:15:00+00:00")
+    report_page(lake.url, tmp_path / "out.html")
+    assert said in (tmp_path / "out.html").read_text(encoding="utf-8")
 
 
 def test_a_lake_with_nothing_in_it_says_so_section_by_section(browser, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,13 +35,22 @@ def run(data, recipe: Recipe, out: Path, *, resume: bool = False, tell=lambda st
     return load_file(train(data, recipe, out, device="cpu", resume=resume, tell=tell))
 
 
+def early(told) -> float:
+    """Mean loss of the boxes over the first ten steps; one batch of small pictures says little."""
+    return sum(step.losses["heat"] + step.losses["offset"] + step.losses["size"] for step in told[:10]) / 10
+
+
+def late(told) -> float:
+    return early(told[-10:])
+
+
 @pytest.mark.parametrize("identity", ["pairs", "classes"])
-def test_the_loss_falls(data, tmp_path, identity):
+def test_the_loss_falls(data, tmp_path, monkeypatch, identity):
     told = []
+    monkeypatch.setattr(one_shot, "LOG_EVERY", 1)
     run(data, replace(RECIPE, steps=60, identity=identity), tmp_path / "out", tell=told.append)
-    losses = [step.losses["heat"] + step.losses["offset"] + step.losses["size"] for step in told]
-    assert told[-1].step == told[-1].steps == 60
-    assert losses[-1] < 0.8 * losses[0]
+    assert told[-1].step == told[-1].steps == len(told) == 60
+    assert late(told) < 0.8 * early(told)
     assert (tmp_path / "out" / "log.csv").read_text().splitlines()[0] == "step,heat,offset,size,identity,loss"
 
 
@@ -66,6 +76,47 @@ def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(data, tm
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
     logs = [(tmp_path / name / "log.csv").read_text() for name in ("whole", "killed")]
     assert logs[0] == logs[1]
+
+
+def test_processes_that_share_batches_learn_and_resume_as_one(data, tmp_path, monkeypatch):
+    recipe = replace(RECIPE, pictures=4, processes=2, steps=40)
+    told = []
+    monkeypatch.setattr(one_shot, "LOG_EVERY", 1)
+    whole = run(data, recipe, tmp_path / "whole", tell=told.append)
+    assert late(told) < 0.8 * early(told)
+    step = one_shot._Run.step
+
+    def killed(self):
+        if self.done == 9:
+            raise KeyboardInterrupt
+        return step(self)
+
+    monkeypatch.setattr(one_shot._Run, "step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(data, recipe, tmp_path / "killed")
+    monkeypatch.undo()
+    assert not multiprocessing.active_children()
+    resumed = run(data, recipe, tmp_path / "killed", resume=True)
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_helper_that_dies_ends_the_training_in_a_sentence(data, tmp_path, monkeypatch):
+    step = one_shot._Run.step
+
+    def starved(self):
+        if self.done == 3:
+            multiprocessing.active_children()[0].kill()
+        return step(self)
+
+    monkeypatch.setattr(one_shot._Run, "step", starved)
+    with pytest.raises(UserError, match="one of the 2 processes that train together ended"):
+        run(data, replace(RECIPE, processes=2), tmp_path / "out")
+
+
+def test_a_batch_that_cannot_be_shared_is_refused_before_anything_is_made(data, tmp_path):
+    with pytest.raises(UserError, match="3 pictures in a batch cannot be shared equally by 2 processes"):
+        run(data, replace(RECIPE, pictures=3, processes=2), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_finished_run_is_not_done_again_nor_written_over(data, tmp_path):

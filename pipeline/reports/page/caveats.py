@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from pipeline.config import FleetConfig
+from pipeline.config import CameraConfig, FleetConfig
 from pipeline.reports.page import words
 
 if TYPE_CHECKING:
@@ -79,11 +79,17 @@ def _of_cameras(s: Sections, config: FleetConfig | None) -> list[str]:
     moving = {c.camera_id for c in s.coverage.cameras if c.motion_unknown}
     if config is not None:
         moving |= {camera.id for camera in config.cameras if camera.moving and camera.id in s.period.zones}
-        guessed = [c.id for c in config.cameras if c.id in s.period.zones and _by_motion(config, c)]
+        guessed = [c.id for c in config.cameras if c.id in s.period.zones and _is_by(config, c, "motion")]
         if guessed:
             said.append(
                 f"At {_some(guessed)} whatever moves was detected, and its class told by its size alone: classes finer "
                 "than person and vehicle mean little there."
+            )
+        learned = [c.id for c in config.cameras if c.id in s.period.zones and _is_by(config, c, "one-shot")]
+        if learned:
+            said.append(
+                f"At {_some(learned)} the detector was the one that ships with nightfleet, which learned from rendered "
+                "pictures and a few clips: hold an hour counted by hand beside its counts."
             )
     if moving:
         said.append(
@@ -156,8 +162,8 @@ def _changes(s: Sections, zone: str) -> bool:
     return len(offsets) > 1
 
 
-def _by_motion(config: FleetConfig, camera) -> bool:
-    return config.detector_for(camera).use == "motion" and not camera.imported
+def _is_by(config: FleetConfig, camera: CameraConfig, detector: str) -> bool:
+    return config.detector_for(camera).use == detector and not camera.imported
 
 
 def _some(names: Sequence[str]) -> str:
