@@ -32,6 +32,14 @@ fi
 nightfleet train one-shot --data "$out/scenes-5000" --data "$out/scenes-6000" --data "$out/town-7000" \
     --data "$out/labels" --out "$out/one-shot" --steps "$steps" --pictures "$pictures" --precision bfloat16 \
     --processes "$processes" --device "$device" --resume
+
+# Scores are held beside what is right in worlds that nobody was trained on.
+nightfleet train scenes --out "$out/scenes-8000" --worlds "${worlds:-40}" --seed 8000 --processes "$cores"
+nightfleet train scenes --place town --out "$out/town-8000" --worlds "${worlds:-20}" --sequences-per-world 4 \
+    --frames 6 --seed 8000 --processes "$cores"
+nightfleet train calibrate "$out/one-shot/one_shot.safetensors" --data "$out/scenes-8000" --data "$out/town-8000" \
+    --device "$device" --out "$out/one_shot.safetensors"
+
 nightfleet train embedder --data "$out/scenes-5000" --out "$out/embedder" --backbone colours --rate 0.0003 \
     --epochs "$epochs" --threads 1 --device "$device" --resume
-ls -l "$out/one-shot/one_shot.safetensors" "$out/embedder/embedder.safetensors"
+ls -l "$out/one_shot.safetensors" "$out/embedder/embedder.safetensors"
