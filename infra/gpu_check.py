@@ -82,7 +82,11 @@ def _models(folder: Path) -> dict[str, dict]:
         },
         "embedder": {"use": "torchvision:mobilenet_v2", "weights": str(folder / "backbone.pt")},
     }
-    return {"motion+stripes": {}, "torchvision": networks}
+    ours = {
+        "motion": {"detector": {"use": "motion"}, "embedder": {"use": "stripes"}},
+        "one-shot": {"detector": {"use": "one-shot"}, "embedder": {"use": "one-shot"}},
+    }
+    return {**ours, "torchvision": networks}
 
 
 def _compare(fleet_file: Path, folder: Path, models: dict) -> dict:

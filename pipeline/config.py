@@ -166,11 +166,12 @@ class TilesConfig(Section):
 class DetectorConfig(Section):
     """Which detector, and what is kept of what it says.
 
-    `use` is one of `motion`, `torchvision:<model>`, `onnx:<file>`, `detections:<file>`; in the last, `{camera}` and
-    `{segment}` stand for the camera's id and the segment's file name without its ending.
+    `use` is one of `motion`, `one-shot` (the one that ships), `one-shot:<file>`, `torchvision:<model>`, `onnx:<file>`,
+    `detections:<file>`; in the last, `{camera}` and `{segment}` stand for the camera's id and the segment's file name
+    without its ending.
     """
 
-    use: str = "motion"
+    use: str = "one-shot"
     weights: Path | None = Field(None, description="state dict for torchvision:<model>; its own download otherwise")
     layout: OnnxLayout | None = Field(
         None, description="what an onnx: file expects and returns; recognised by its inputs and outputs without it"
@@ -199,7 +200,9 @@ class DetectorConfig(Section):
     @field_validator("use")
     @classmethod
     def _known(cls, value: str) -> str:
-        return _model_name(value, bare=("motion",), prefixed=("one-shot", "torchvision", "onnx", "detections"))
+        return _model_name(
+            value, bare=("motion", "one-shot"), prefixed=("one-shot", "torchvision", "onnx", "detections")
+        )
 
     @field_validator("class_names", mode="before")
     @classmethod
@@ -227,6 +230,7 @@ class DetectorConfig(Section):
 
 
 _KEYS_OF_KINDS = {
+    "motion": ("motion",),
     "layout": ("onnx",),
     "input": ("onnx",),
     "class_names": ("onnx",),
@@ -237,8 +241,8 @@ _KEYS_OF_KINDS = {
 
 
 class EmbedderConfig(Section):
-    """Which appearance embedder: `trained` (the one that ships), `trained:<file>`, `one-shot:<file>`, `stripes`,
-    `onnx:<file>` or `torchvision:<backbone>`.
+    """Which appearance embedder: `trained` and `one-shot` (those that ship), `trained:<file>`, `one-shot:<file>`,
+    `stripes`, `onnx:<file>` or `torchvision:<backbone>`.
     """
 
     use: str = "trained"
@@ -250,7 +254,9 @@ class EmbedderConfig(Section):
     @field_validator("use")
     @classmethod
     def _known(cls, value: str) -> str:
-        return _model_name(value, bare=("stripes", "trained"), prefixed=("one-shot", "trained", "torchvision", "onnx"))
+        return _model_name(
+            value, bare=("stripes", "trained", "one-shot"), prefixed=("one-shot", "trained", "torchvision", "onnx")
+        )
 
 
 class ModelsConfig(Section):

@@ -42,7 +42,9 @@ def write_fleet(town_folder: Path, folder: Path, **changes) -> Path:
     raw = yaml.safe_load((town_folder / "fleet.yaml").read_text(encoding="utf-8"))
     for camera in raw["cameras"]:
         camera["footage"] = str(town_folder / camera["footage"])
-    raw.update({"lake": "lake", "execution": {"executor": "local"}, **changes})
+    # What is tested is seldom the detector: the quickest.
+    models = {"detector": {"use": "motion"}, "embedder": {"use": "trained"}}
+    raw.update({"lake": "lake", "models": models, "execution": {"executor": "local"}, **changes})
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "fleet.yaml"
     path.write_text(yaml.safe_dump(raw, sort_keys=False), encoding="utf-8")

@@ -40,7 +40,7 @@ def test_a_good_file_and_its_paths(tmp_path):
     assert fleet.lake == str(tmp_path / "lake")
     assert fleet.camera("gate").footage == str(tmp_path / "footage/*.mp4")
     assert fleet.camera("square").footage == "s3://bucket/square/*.mkv"
-    assert fleet.detector_for(fleet.camera("gate")).use == "motion"
+    assert fleet.detector_for(fleet.camera("gate")).use == "one-shot"
 
 
 def test_the_example_is_a_good_file(tmp_path):
@@ -73,8 +73,13 @@ def test_weights_are_found_beside_the_file(tmp_path):
         ("id: gate", "id: ../gate", "`cameras[../gate].id`"),
         (
             "lake: lake",
+            "models: {detector: {motion: {background_frames: 20}}}",
+            "motion is for motion detectors, not for one-shot; leave it out",
+        ),
+        (
+            "lake: lake",
             "models: {detector: {layout: yolov8}}",
-            "layout is for onnx detectors, not for motion; leave it out",
+            "layout is for onnx detectors, not for one-shot; leave it out",
         ),
         (
             "lake: lake",
@@ -99,7 +104,7 @@ def test_weights_are_found_beside_the_file(tmp_path):
             "'trcuk' is not a COCO class (did you mean `truck`?)",
         ),
         ("lake: lake", "models: {detector: {use: moton}}", "got 'moton' (did you mean `motion`?)"),
-        ("lake: lake", "models: {detector: {use: one-shot}}", "one-shot wants to be told which; write `one-shot:FILE`"),
+        ("lake: lake", "models: {detector: {use: onnx}}", "onnx wants to be told which; write `onnx:FILE`"),
         (
             "lake: lake",
             "models: {detector: {classes: [persn]}}",

@@ -189,7 +189,7 @@ def fleet_yaml(views: tuple[View, ...], seed: int) -> str:
     config = {
         "fleet": "town",
         "lake": "./lake",
-        "models": {"detector": {"use": "motion"}, "embedder": {"use": "trained"}},
+        "models": {"detector": {"use": "one-shot"}, "embedder": {"use": "trained"}},
         "identity": {"links": links},
         "cameras": [_camera_section(v) for v in views],
     }

@@ -32,7 +32,7 @@ RANDOM_PROJECTION_SEED = 128
 
 SHIPPED = Path(__file__).parent / "shipped"
 """Weights that come with nightfleet, each beside its model card."""
-SHIPPED_FILES = {"trained": "embedder.safetensors"}
+SHIPPED_FILES = {"trained": "embedder.safetensors", "one-shot": "one_shot.safetensors"}
 
 _BLOCK = 1 << 20
 

@@ -36,7 +36,7 @@ def test_fleet_yaml_loads(rendered):
     out, path, _ = rendered
     fleet = config.load(path)
     assert [camera.id for camera in fleet.cameras] == list(CAMERAS)
-    assert fleet.models.detector.use == "motion" and fleet.models.embedder.use == "trained"
+    assert fleet.models.detector.use == "one-shot" and fleet.models.embedder.use == "trained"
     assert fleet.lake == str(out / "lake")
     assert path.read_text().startswith("# The demo town (seed 5)")
 

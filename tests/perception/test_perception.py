@@ -11,6 +11,9 @@ from tests.perception.test_motion import EMPTY, batch, car, street, view, walker
 IMAGES = np.stack([street([walker(20 + 8 * i), car(200)], seed=i) for i in range(10)])
 
 
+MOTION = DetectorConfig(use="motion")
+
+
 @pytest.fixture(scope="module")
 def perception():
     return Perception(EmbedderConfig(), device="cpu", threads=1)
@@ -22,7 +25,7 @@ def frame_batch(images, start=0):
 
 
 def perceive(perception, batch_size, images=IMAGES):
-    session = perception.session(DetectorConfig(), view(), lambda n: EMPTY[:n])
+    session = perception.session(MOTION, view(), lambda n: EMPTY[:n])
     found = []
     for start in range(0, len(images), batch_size):
         found += session.perceive(frame_batch(images[start : start + batch_size], start))
@@ -30,7 +33,7 @@ def perceive(perception, batch_size, images=IMAGES):
 
 
 def test_batch_without_frames(perception):
-    session = perception.session(DetectorConfig(), view(), lambda n: EMPTY[:n])
+    session = perception.session(MOTION, view(), lambda n: EMPTY[:n])
     assert session.perceive(frame_batch(IMAGES[:0])) == []
 
 
@@ -65,7 +68,7 @@ def test_whole_picture_is_a_crop(perception):
 
 
 def test_time_is_counted_by_stage(perception):
-    session = perception.session(DetectorConfig(), view(), lambda n: EMPTY[:n])
+    session = perception.session(MOTION, view(), lambda n: EMPTY[:n])
     session.perceive(frame_batch(IMAGES))
     assert session.detect_s > 0 and session.embed_s > 0
 
@@ -84,7 +87,7 @@ def test_models_are_loaded_once(perception, tmp_path):
 
 
 def test_thresholds_by_class_hold_for_motion_too(perception):
-    plain, strict = DetectorConfig(), DetectorConfig(score_threshold_by_class={"car": 1.0})
+    plain, strict = MOTION, DetectorConfig(use="motion", score_threshold_by_class={"car": 1.0})
     seen = {}
     for name, config in (("plain", plain), ("strict", strict)):
         session = perception.session(config, view(), lambda n: EMPTY[:n])
@@ -96,7 +99,7 @@ def test_thresholds_by_class_hold_for_motion_too(perception):
 def test_detector_in_tiles_says_so(perception, tmp_path):
     path = write_detector(tmp_path / "toy.onnx", np.zeros((84, 85)), np.zeros((84, 85)), 64, 1)
     config = DetectorConfig(use=f"onnx:{path}", tiles={"rows": 2, "columns": 3})
-    (about,) = perception.load([config, config, DetectorConfig()])
+    (about,) = perception.load([config, config, MOTION])
     assert "layout yolox, input 64 x 64" in about and "in tiles, 3 x 2, and in the whole frame" in about
     assert perception.session(config, view(), None).perceive(frame_batch(IMAGES))[0][0].xyxy.shape == (0, 4)
 

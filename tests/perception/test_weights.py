@@ -14,15 +14,16 @@ def test_same_configuration_same_digest():
 @pytest.mark.parametrize(
     "other",
     [
-        DetectorConfig(score_threshold=0.4),
-        DetectorConfig(nms_iou_by_class={"car": 0.3}),
-        DetectorConfig(classes=("person",)),
-        DetectorConfig(motion=MotionConfig(difference_threshold=25)),
+        DetectorConfig(use="motion", score_threshold=0.4),
+        DetectorConfig(use="motion", nms_iou_by_class={"car": 0.3}),
+        DetectorConfig(use="motion", classes=("person",)),
+        DetectorConfig(use="motion", motion=MotionConfig(difference_threshold=25)),
+        DetectorConfig(use="one-shot"),
         DetectorConfig(use="torchvision:ssdlite320_mobilenet_v3_large"),
     ],
 )
 def test_whatever_shapes_the_detections_changes_the_digest(other):
-    assert models_digest(other, STRIPES) != models_digest(DetectorConfig(), STRIPES)
+    assert models_digest(other, STRIPES) != models_digest(DetectorConfig(use="motion"), STRIPES)
 
 
 def test_content_counts_and_place_does_not(tmp_path):
