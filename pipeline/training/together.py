@@ -24,6 +24,9 @@ from pipeline.perception.device import settle
 PATIENCE = timedelta(minutes=10)
 """So long one waits for another to start, or to be done with its part of a batch."""
 
+ENDING_S = 1.0
+"""So long a process that lost its connections may take to end."""
+
 
 @dataclass(frozen=True)
 class Share:
@@ -58,6 +61,8 @@ def helpers(count: int, assist: Callable[..., None], *args: Any) -> Iterator[Sha
             _join(Share(0, count), where)
             yield Share(0, count)
         except RuntimeError as error:  # what torch says of a connection that broke
+            for process in processes:
+                process.join(ENDING_S)  # its connections go before it does
             if all(process.is_alive() for process in processes):
                 raise
             raise UserError(

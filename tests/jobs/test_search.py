@@ -226,7 +226,7 @@ def test_a_picture_is_freed_of_the_mean_of_the_cameras(lake, crop):
 
     hits = ranked(freed, Partition.open(night.partition("person")), 3)
     np.testing.assert_allclose([hit["similarity"] for hit in found["hits"]], hits.similarity, atol=1e-6)
-    assert found["picture"]["box"] is None and "(motion) needs footage" in found["picture"]["taken"]
+    assert found["picture"]["box"] is None and "detector finds nothing in it" in found["picture"]["taken"]
     assert {hit["class"] for hit in search(lake.url, image=crop, top=1000)["hits"]} == {"person", "car", "truck"}
 
 

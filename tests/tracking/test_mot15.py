@@ -84,5 +84,5 @@ def test_real_detections(sequence, record_property):
     places = {(frame, *box) for frame, box in zip(observations.frame.tolist(), observations.xyxy.tolist())}
     assert len(places) == len(observations) <= len(detected)  # no detection in two tracks
     score = idf1(truth, observations)  # told, not judged: the looks come from the truth
-    record_property("idf1", score)
+    record_property("idf1", float(score))
     print(f"{sequence}: IDF1 {score:.3f}, {len(tracklets)} tracklets for {len(np.unique(truth[:, 1]))} objects")

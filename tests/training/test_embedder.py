@@ -178,7 +178,7 @@ def test_frozen_blocks_stay_as_they_are(tmp_path):
 
 def test_identity_loss_is_refused_where_identities_are_not_known_to_differ(tmp_path):
     with pytest.raises(ConfigError, match="tracklets"):
-        training(tmp_path, relations=Relations(np.array([[0, 1]])))
+        training(tmp_path, dataclasses.replace(RECIPE, loss="triplet+identity"), Relations(np.array([[0, 1]])))
 
 
 @pytest.mark.parametrize("loss", ["softmax", "triplet+triplet", ""])
