@@ -20,7 +20,7 @@ _VELOCITY_STD = 1 / 160
 
 _ASPECT_STD = 1e-2
 _ASPECT_VELOCITY_STD = 1e-5
-_MEASURED_ASPECT_STD = 1e-1
+MEASURED_ASPECT_STD = 1e-1
 """Aspect has no unit, so its noise is absolute: same source, `predict` and `project`."""
 
 _BIRTH_POSITION = 2
@@ -119,7 +119,7 @@ def warp(mean: np.ndarray, cov: np.ndarray, affine: np.ndarray) -> tuple[np.ndar
 
 def project(mean: np.ndarray, cov: np.ndarray, noise_share: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Say what N states expect to be measured: mean (N, 4) and variance (N, 4), measurement noise included."""
-    noise = _variance(_POSITION_STD * mean[:, _HEIGHT], _MEASURED_ASPECT_STD)
+    noise = _variance(_POSITION_STD * mean[:, _HEIGHT], MEASURED_ASPECT_STD)
     return mean[:, :4], cov[:, :, 0] + noise_share * noise
 
 
@@ -128,7 +128,7 @@ def update(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Correct N predicted states by their measurements (N, 4). mean (N, 8), cov (N, 4, 3); same shapes out.
 
-    noise_share (N, 1) or one number multiplies the variance of the measurement noise.
+    noise_share (N, 1), (4,) or one number multiplies the variance of the measurement noise.
     """
     expected, variance = project(mean, cov, noise_share)
     gain = cov[:, :, :2] / variance[:, :, None]  # (N, 4, 2): of the value, of the velocity

@@ -19,10 +19,15 @@ from pipeline.tracking import compiled, kalman
 POSITION_STD = 1 / 40
 """Random motion of the place itself in a frame, as a share of the height: half the tracker's."""
 
-FIRST_ASPECT_STD = 0.1
-"""How wrong the aspect of a first box may be: as wrong as any other's (the tracker takes it for ten times as right)."""
+ASPECT_STD = 0.01
+"""How wrong the aspect of a box may be: no more than it may change in a frame. The tracker says 0.1, so that a box that
+is cut off still matches; a smoother that believed it would take a walker's stride, which widens the box by half twice a
+second, for noise."""
+
+ASPECT_SHARE = (ASPECT_STD / kalman.MEASURED_ASPECT_STD) ** 2
 
 _ASPECT = 2
+_NOISE_SHARE = np.array([1.0, 1.0, ASPECT_SHARE, 1.0])
 
 
 def smooth(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float = 1.0) -> np.ndarray:
@@ -77,7 +82,7 @@ def forwards_numpy(
     mean, cov = np.empty((n_places, n_chains, 8)), np.empty((n_places, n_chains, 4, 3))
     mean_ahead, cov_ahead = np.empty_like(mean), np.empty_like(cov)
     mean[0], cov[0] = kalman.initiate(measurement[0], speed_noise)
-    cov[0, :, _ASPECT, 0] = FIRST_ASPECT_STD**2
+    cov[0, :, _ASPECT, 0] = ASPECT_STD**2
     mean_ahead[0], cov_ahead[0] = mean[0], cov[0]
     for place in range(1, n_places):
         ahead = kalman.predict(
@@ -89,7 +94,9 @@ def forwards_numpy(
         )
         mean_ahead[place], cov_ahead[place] = mean[place], cov[place] = ahead
         here = np.flatnonzero(seen[place])
-        mean[place, here], cov[place, here] = kalman.update(ahead[0][here], ahead[1][here], measurement[place, here])
+        mean[place, here], cov[place, here] = kalman.update(
+            ahead[0][here], ahead[1][here], measurement[place, here], _NOISE_SHARE
+        )
     return mean, cov, mean_ahead, cov_ahead
 
 

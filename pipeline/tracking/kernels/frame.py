@@ -208,7 +208,7 @@ def _following(
         sure = np.float64(score[row[box]])
         noise_share = max(1 - sure, LEAST_NOISE) if options.score_weighted_noise != 0 else 1.0
         if options.predict_motion != 0:
-            motion.update(mean, cov, track, measurement, box, noise_share, out_mean, out_cov, place)
+            motion.update(mean, cov, track, measurement, box, noise_share, 1.0, out_mean, out_cov, place)
         else:
             motion.initiate(measurement, box, speed_noise, out_mean, out_cov, place)
         out_hits[place], out_unseen[place] = hits[track] + 1, 0.0

@@ -10,7 +10,7 @@ ASPECT, HEIGHT = 2, 3
 POSITION_STD, VELOCITY_STD = kalman._POSITION_STD, kalman._VELOCITY_STD
 ASPECT_VARIANCE = kalman._ASPECT_STD**2
 ASPECT_VELOCITY_VARIANCE = kalman._ASPECT_VELOCITY_STD**2
-MEASURED_ASPECT_VARIANCE = kalman._MEASURED_ASPECT_STD**2
+MEASURED_ASPECT_VARIANCE = kalman.MEASURED_ASPECT_STD**2
 BIRTH_POSITION_STD = kalman._BIRTH_POSITION * kalman._POSITION_STD
 BIRTH_VELOCITY_STD = kalman._BIRTH_VELOCITY * kalman._VELOCITY_STD
 
@@ -46,10 +46,14 @@ def measured_variance(mean, cov, track, axis, noise_share):
 
 
 @njit
-def update(mean, cov, track, measurement, box, noise_share, corrected, shrunk, row):
-    """Write track `track`, corrected by measurement `box`, into row `row` of `corrected` and `shrunk`."""
+def update(mean, cov, track, measurement, box, noise_share, aspect_share, corrected, shrunk, row):
+    """Write track `track`, corrected by measurement `box`, into row `row` of `corrected` and `shrunk`.
+
+    `noise_share` multiplies the variance of the measurement noise, `aspect_share` that of the aspect besides.
+    """
     for axis in range(4):
-        variance = measured_variance(mean, cov, track, axis, noise_share)
+        share = noise_share * aspect_share if axis == ASPECT else noise_share
+        variance = measured_variance(mean, cov, track, axis, share)
         gain, velocity_gain = cov[track, axis, 0] / variance, cov[track, axis, 1] / variance
         innovation = measurement[box, axis] - mean[track, axis]
         corrected[row, axis] = mean[track, axis] + gain * innovation

@@ -10,7 +10,8 @@ from pipeline.tracking.kernels import motion
 
 ASPECT = motion.ASPECT
 POSITION_STD = smoothing.POSITION_STD
-FIRST_ASPECT_VARIANCE = smoothing.FIRST_ASPECT_STD**2
+ASPECT_SHARE = smoothing.ASPECT_SHARE
+FIRST_ASPECT_VARIANCE = smoothing.ASPECT_STD**2
 
 
 @njit
@@ -36,7 +37,18 @@ def forwards(measurement, elapsed, seen, speed_noise):
                 mean[place - 1], cov[place - 1], chain, time, once, twice, speed_noise, POSITION_STD, expected, spread
             )
             if seen[place, chain]:
-                motion.update(expected, spread, chain, measurement[place], chain, 1.0, mean[place], cov[place], chain)
+                motion.update(
+                    expected,
+                    spread,
+                    chain,
+                    measurement[place],
+                    chain,
+                    1.0,
+                    ASPECT_SHARE,
+                    mean[place],
+                    cov[place],
+                    chain,
+                )
             else:
                 _copy(expected, spread, chain, mean[place], cov[place])
     return mean, cov, mean_ahead, cov_ahead

@@ -121,3 +121,16 @@ def test_without_a_compiler(monkeypatch):
     monkeypatch.setenv(compiled.SWITCH, "0")
     for got, wanted in zip((smoothing.smooth(*arguments), *smoothing.last_state(*arguments)), expected):
         np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_walkers_stride_is_no_noise():
+    """A box that widens with the legs once a second at 10 fps keeps most of that; one wrong frame is mostly undone."""
+    frame = np.arange(80)
+    stride = 0.4 + 0.1 * np.sin(2 * np.pi * frame / 10)
+    jump = np.full(80, 0.4)
+    jump[40] = 0.5
+    measurement = boxes_of(np.repeat(2.0 * frame[:, None], 2, axis=1))
+    measurement[:, 0, 2], measurement[:, 1, 2] = stride, jump
+    way = smoothing.smooth(measurement, np.ones((80, 2)), np.ones((80, 2), bool))[..., 2]
+    assert np.ptp(way[20:60, 0]) > 0.65 * np.ptp(stride)
+    assert way[40, 1] - 0.4 < 0.5 * 0.1
