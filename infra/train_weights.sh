@@ -8,7 +8,7 @@
 #         previews of the same collection in intel_previews/*.gif
 # YOLOX   yolox_nano.onnx (Apache-2.0), who says what is in them
 #
-# DEVICE=cuda trains on a GPU, in one process. STEPS, PICTURES, EPOCHS and WORLDS make it longer or shorter: those of the
+# DEVICE=cuda trains on a GPU, in one process. STEPS, REFINING, PICTURES, EPOCHS and WORLDS make it longer or shorter: those of the
 # cards without them, and then PROCESSES has to be 2, since batch norm sees the pictures of its own process.
 set -euo pipefail
 
@@ -17,7 +17,7 @@ if [ $# -ne 3 ]; then
     exit 2
 fi
 out=$1 clips=$2 yolox=$3
-device=${DEVICE:-cpu} steps=${STEPS:-7000} pictures=${PICTURES:-12} epochs=${EPOCHS:-4} worlds=${WORLDS:-}
+device=${DEVICE:-cpu} steps=${STEPS:-7000} refining=${REFINING:-5000} pictures=${PICTURES:-12} epochs=${EPOCHS:-4} worlds=${WORLDS:-}
 processes=${PROCESSES:-2} cores=$(nproc)
 if [ "$device" != cpu ]; then processes=1; fi
 
@@ -32,12 +32,15 @@ fi
 nightfleet train one-shot --data "$out/scenes-5000" --data "$out/scenes-6000" --data "$out/town-7000" \
     --data "$out/labels" --out "$out/one-shot" --steps "$steps" --pictures "$pictures" --precision bfloat16 \
     --processes "$processes" --device "$device" --resume
+nightfleet train refiner "$out/one-shot/one_shot.safetensors" --data "$out/scenes-5000" --data "$out/scenes-6000" \
+    --data "$out/town-7000" --data "$out/labels" --out "$out/refiner" --steps "$refining" --precision bfloat16 \
+    --threads "$processes" --device "$device" --resume
 
 # Scores are held beside what is right in worlds that nobody was trained on.
 nightfleet train scenes --out "$out/scenes-8000" --worlds "${worlds:-40}" --seed 8000 --processes "$cores"
 nightfleet train scenes --place town --out "$out/town-8000" --worlds "${worlds:-20}" --sequences-per-world 4 \
     --frames 6 --seed 8000 --processes "$cores"
-nightfleet train calibrate "$out/one-shot/one_shot.safetensors" --data "$out/scenes-8000" --data "$out/town-8000" \
+nightfleet train calibrate "$out/refiner/one_shot.safetensors" --data "$out/scenes-8000" --data "$out/town-8000" \
     --device "$device" --out "$out/one_shot.safetensors"
 
 nightfleet train embedder --data "$out/scenes-5000" --out "$out/embedder" --backbone colours --rate 0.0003 \

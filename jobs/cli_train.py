@@ -166,6 +166,40 @@ def one_shot(
     printing.emit(result, as_json, _trained)
 
 
+@app.command(epilog=example("nightfleet train refiner trained/one_shot.safetensors --data scenes --out refined"))
+def refiner(
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A file that `nightfleet train one-shot` wrote.")],
+    data: Annotated[list[Path], typer.Option(help="Folder of labelled sequences (MOTChallenge); may be repeated.")],
+    out: Annotated[Path, typer.Option(help="Folder for weights, log and checkpoint.")],
+    steps: Annotated[int, typer.Option(min=1, help="Batches shown.")] = 5000,
+    pictures: Annotated[int, typer.Option(min=1, help="Pictures in a batch.")] = 16,
+    height: Annotated[int, typer.Option(min=32, help="Pixels of each.")] = 288,
+    width: Annotated[int, typer.Option(min=32, help="Pixels of each.")] = 384,
+    rate: Annotated[float, typer.Option(min=0, help="Highest learning rate.")] = 0.002,
+    precision: Annotated[str, typer.Option(help="float32, or bfloat16 where the processor has it.")] = "float32",
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed training stopped.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a second, close look at each box of a one-shot network, which moves its sides to where the thing ends."""
+    from jobs import train_refiner as job
+
+    recipe = job.RefinerRecipe(
+        steps=steps, pictures=pictures, size_hw=(height, width), rate=rate, seed=seed, precision=precision
+    )
+    shown = TrainingProgress(quiet=as_json)
+    try:
+        result = job.train_refiner(
+            weights, data, out, recipe, device=device, threads=threads, resume=resume,
+            tell=lambda at: shown(at.step, at.steps, at.losses, at.pictures_per_s),
+        )  # fmt: skip
+    finally:
+        shown.close()
+    printing.emit(result, as_json, _trained)
+
+
 @app.command(
     epilog=example("nightfleet train calibrate trained/one_shot.safetensors --data others --out one_shot.safetensors")
 )
@@ -188,7 +222,9 @@ def calibrate(
 
 
 def _trained(result: dict) -> None:
-    typer.echo(", ".join(f"{result[name]} {name}" for name in ("pictures", "boxes", "identities", "steps")))
+    typer.echo(
+        ", ".join(f"{result[name]} {name}" for name in ("pictures", "boxes", "identities", "steps") if name in result)
+    )
     typer.echo(f"weights: {result['weights']}")
 
 

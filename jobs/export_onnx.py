@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from pipeline.errors import UserError
+from pipeline.perception.networks import one_shot_file
 from pipeline.perception.networks.one_shot import Exported
 from pipeline.perception.networks.onnx_graph import onnx_bytes
-from pipeline.perception.one_shot import read_network
 from pipeline.types import EMBEDDING_DIM
 
 
@@ -20,11 +20,11 @@ def export_onnx(weights: Path, out: Path, *, force: bool) -> dict:
     """
     if out.exists() and not force:
         raise UserError(f"{out}: is there already; add --force to replace it, or give another file")
-    network, class_names = read_network(weights)
-    layers = {"heatmap": len(class_names), "box": 4, "identity": EMBEDDING_DIM}
+    file = one_shot_file.read(weights)
+    layers = {"heatmap": len(file.class_names), "box": 4, "identity": EMBEDDING_DIM}
     outputs = {name: ["n", channels, "rows", "columns"] for name, channels in layers.items()}
-    about = {"names": str(dict(enumerate(class_names)))}
-    content = onnx_bytes(Exported(network), size_hw=("height", "width"), outputs=outputs, about=about)
+    about = {"names": str(dict(enumerate(file.class_names)))}
+    content = onnx_bytes(Exported(file.network), size_hw=("height", "width"), outputs=outputs, about=about)
     temporary = out.with_name(f".{out.name}.{os.getpid()}")
     try:
         temporary.write_bytes(content)

@@ -11,7 +11,8 @@ from pipeline.errors import UserError
 from pipeline.perception.device import resolve_device, settle
 from pipeline.perception.networks.one_shot import SIZE_MULTIPLE
 from pipeline.training.mot_folders import read_folders
-from pipeline.training.one_shot import Recipe, Step, train
+from pipeline.training.one_shot import Recipe, train
+from pipeline.training.stepping import Step
 from pipeline.types import COCO_CLASSES, TRAFFIC_CLASSES
 
 IDENTITY = ("pairs", "classes")

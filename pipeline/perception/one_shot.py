@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from pipeline.errors import WeightsError
 from pipeline.perception.frames import DeviceFrames
-from pipeline.perception.networks import saved
-from pipeline.perception.networks.one_shot import KIND, SIZE_MULTIPLE, STRIDE, OneShotNetwork
-from pipeline.perception.networks.peaks import peaks
+from pipeline.perception.networks import one_shot_file
+from pipeline.perception.networks.one_shot import SIZE_MULTIPLE, STRIDE
+from pipeline.perception.networks.peaks import Peaks, peaks
+from pipeline.perception.networks.refiner import refined
 from pipeline.perception.networks.running import Running
 from pipeline.types import COCO_CLASSES, EMBEDDING_DIM, Detections
 
@@ -30,10 +30,14 @@ class OneShotModel:
 
     def __init__(self, path: Path | str, *, device: str, threads: int) -> None:
         """Raises WeightsError, one sentence, where the file is no such network."""
-        network, self.class_names = read_network(path)
+        file = one_shot_file.read(path)
+        self.class_names = file.class_names
         layers = {"heat": len(self.class_names), "box": 4, "identity": EMBEDDING_DIM}
         outputs = {name: ["n", channels, "rows", "columns"] for name, channels in layers.items()}
-        self._run = Running(network, outputs, device=device, threads=threads)
+        self._run = Running(file.network, outputs, device=device, threads=threads)
+        self._refiner = None
+        if file.refiner is not None:
+            self._refiner = Running(file.refiner, {"shifts": ["n", 4]}, device=device, threads=threads)
         self._seen: torch.Tensor | None = None
         self._identity: list[torch.Tensor] = []
 
@@ -46,7 +50,7 @@ class OneShotModel:
             shown, factor_xy = fitted(part)
             heat, box, identity = self._run(shown)
             read = peaks(torch.sigmoid(heat), box, min_score)
-            xyxy = (read.xyxy.cpu() / factor_xy.repeat(2)).numpy()
+            xyxy = self._placed(read, part, factor_xy).cpu().numpy()
             score, layer, picture = read.score.cpu().numpy(), read.layer.cpu(), read.picture.cpu().numpy()
             coco = class_id[layer].numpy().astype(np.int16)
             for row in range(len(part)):
@@ -54,6 +58,19 @@ class OneShotModel:
                 found.append(Detections(xyxy[mine].astype(np.float32), score[mine].astype(np.float32), coco[mine]))
             self._identity += list(identity.half())
         return found
+
+    def _placed(self, read: Peaks, images: torch.Tensor, factor_xy: torch.Tensor) -> torch.Tensor:
+        """Return the boxes of peaks in the pixels of images (T, 3, H, W) uint8, refined where there is a refiner."""
+        xyxy = read.xyxy / factor_xy.repeat(2).to(read.xyxy)
+        if self._refiner is None:
+            return xyxy
+        look = lambda views: self._refiner(views)[0]  # noqa: E731
+        placed = xyxy.clone()
+        for row, image in enumerate(images):  # one by one: a frame of 4K takes 100 MB as numbers
+            mine = read.picture == row
+            here = torch.zeros(int(mine.sum()), device=xyxy.device)
+            placed[mine] = refined(look, image[None].float(), xyxy[mine], here)
+        return placed
 
     def looks(self, images: torch.Tensor, xyxy: np.ndarray, frame_row: np.ndarray) -> np.ndarray:
         """Return how boxes (N, 4) of frames `frame_row` (N,) look: (N, 128) float32 of unit length.
@@ -105,15 +122,6 @@ class OneShotEmbedder:
         return self._model.looks(images, xyxy, frame_row)
 
 
-def read_network(path: Path | str) -> tuple[OneShotNetwork, tuple[str, ...]]:
-    """Return the network of a weights file and the COCO names of its heatmap's layers. Raises WeightsError."""
-    about, tensors = saved.load(path, KIND)
-    class_names = _class_names(path, about)
-    network = OneShotNetwork(len(class_names), int(about["width"]))
-    saved.fill(network, tensors, path)
-    return network.eval(), class_names
-
-
 def fitted_factor(height: int, width: int) -> torch.Tensor:
     """Return the factors (2,) from picture x, y to the network's input."""
     ratio = min(1.0, LONGEST_PX / max(height, width))
@@ -133,13 +141,3 @@ def fitted(images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         shown = functional.interpolate(shown, inner, mode="bilinear", align_corners=False, antialias=True)
     below, right = (math.ceil(side / SIZE_MULTIPLE) * SIZE_MULTIPLE - side for side in inner)
     return functional.pad(shown, (0, right, 0, below), value=GREY_LEVEL), factor_xy
-
-
-def _class_names(path: Path | str, about: dict) -> tuple[str, ...]:
-    names = about.get("classes")
-    known = isinstance(names, list) and bool(names) and set(names) <= set(COCO_CLASSES)
-    if not known or not isinstance(about.get("width"), int) or about["width"] < 1:
-        raise WeightsError(
-            f"{path}: its header names no COCO classes it finds, or no width; train it again with `nightfleet train`"
-        )
-    return tuple(names)

@@ -18,9 +18,9 @@ from scipy.optimize import minimize
 
 from pipeline import boxes
 from pipeline.footage.stills import read_still
-from pipeline.perception.networks import saved
-from pipeline.perception.networks.one_shot import KIND, OneShotNetwork
-from pipeline.perception.one_shot import OneShotModel, read_network
+from pipeline.perception.networks import one_shot_file
+from pipeline.perception.networks.one_shot import OneShotNetwork
+from pipeline.perception.one_shot import OneShotModel
 from pipeline.training.mot_folders import IGNORED, LabelledFrame
 from pipeline.training.views import cover
 from pipeline.types import Detections
@@ -88,10 +88,9 @@ def of_network(
 
 def write(weights: Path, line: Line, out: Path) -> None:
     """Write the network of a file to another one, with the line in it."""
-    network, class_names = read_network(weights)
-    fold(network, line)
-    about = {"classes": list(class_names), "width": network.heat.in_channels}
-    saved.save(out, KIND, about, network.state_dict())
+    file = one_shot_file.read(weights)
+    fold(file.network, line)
+    one_shot_file.write(out, file)
 
 
 def judge(look: Look, frames: Sequence[LabelledFrame], told: Callable[[int, int], None]) -> Judged:

@@ -12,6 +12,7 @@ those COCO names; without it the numbers of MOTChallenge hold (Dendorfer et al. 
 from __future__ import annotations
 
 import configparser
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,6 +92,16 @@ def read_folders(roots: list[Path]) -> LabelledData:
             frames = _read(folder, number, len(sequences), str(world), identity)
             sequences.append(LabelledSequence(folder, world.name, frames))
     return LabelledData(tuple(sequences), len(identity))
+
+
+def data_digest(data: LabelledData) -> str:
+    """Return the digest of all labels, and of each picture's path and size on disk."""
+    content = hashlib.blake2b(digest_size=16)
+    for frame in data.frames():
+        content.update(f"{frame.path} {frame.path.stat().st_size} {frame.world}\n".encode())
+        for column in (frame.xyxy, frame.class_id, frame.identity, frame.visibility):
+            content.update(column.tobytes())
+    return content.hexdigest()
 
 
 def _folders(root: Path) -> list[Path]:

@@ -7,9 +7,6 @@ weights (Polyak and Juditsky 1992), which is better than the last of a short run
 from __future__ import annotations
 
 import copy
-import hashlib
-import math
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,28 +17,25 @@ from torch import nn
 
 from pipeline.config import digest
 from pipeline.errors import UserError
-from pipeline.perception.networks import saved
-from pipeline.perception.networks.one_shot import KIND, SIZE_MULTIPLE, OneShotNetwork
+from pipeline.perception.networks import one_shot_file
+from pipeline.perception.networks.one_shot import SIZE_MULTIPLE, OneShotNetwork
+from pipeline.perception.networks.one_shot_file import OneShotFile
 from pipeline.perception.networks.trunk import start_from_imagenet
 from pipeline.perception.weights import file_digest
-from pipeline.training import checkpoint, together
-from pipeline.training.log import Board, write_csv
-from pipeline.training.mot_folders import LabelledData
-from pipeline.training.one_shot_batches import Batches
+from pipeline.training import checkpoint, stepping, together
+from pipeline.training.mot_folders import LabelledData, data_digest
+from pipeline.training.one_shot_batches import Batch, Batches, stacked
 from pipeline.training.one_shot_losses import OneShotLoss
+from pipeline.training.one_shot_targets import targets
 from pipeline.training.schedule import rate_share
+from pipeline.training.stepping import Step
 from pipeline.training.together import Share
 from pipeline.types import COCO_CLASSES
 
 WEIGHTS_NAME = "one_shot.safetensors"
 ALGORITHM_VERSION = 2
 """Raised by one with every change of the code that changes what a training comes to."""
-LOG_EVERY = 20
-KEPT_EVERY = 200
-"""Steps after which a checkpoint is written; ten times in a short run."""
 WARM_UP_SHARE = 0.05
-AVERAGE_OVER = 500
-"""Steps the running average of the weights looks back, at most; less in the beginning."""
 WEIGHT_DECAY = 1e-4
 GRADIENT_LIMIT = 10.0
 """Longest gradient; a longer one is shortened."""
@@ -78,16 +72,6 @@ class Recipe:
     processes: int = 1
 
 
-@dataclass(frozen=True)
-class Step:
-    """What is told of a step."""
-
-    step: int
-    steps: int
-    losses: dict[str, float]
-    pictures_per_s: float
-
-
 def train(
     data: LabelledData, recipe: Recipe, out: Path, *, device: str, resume: bool, tell: Callable[[Step], None]
 ) -> Path:
@@ -99,8 +83,7 @@ def train(
     Raises UserError where `out` holds a run with another recipe or data, or one that is not to be resumed, and where
     the loss becomes infinite.
     """
-    if (out / checkpoint.NAME).exists() and not resume:
-        raise UserError(f"{out}: a training is there already; add --resume to go on with it, or give another --out")
+    stepping.begin(out, resume=resume)
     if any(side % SIZE_MULTIPLE for side in recipe.size_hw):
         raise UserError(f"pictures of {recipe.size_hw} pixels: height and width must be multiples of {SIZE_MULTIPLE}")
     if recipe.pictures % recipe.processes:
@@ -109,46 +92,11 @@ def train(
         )
     run = _Run(data, recipe, device, Share(0, recipe.processes))
     rows = run.restore(checkpoint.load(out, run.signature) if resume else None)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be made: {error.strerror or error}; give another --out") from None
+    stepping.make_folder(out)
     with together.helpers(recipe.processes, _assist, data, recipe, out, device, resume):
         together.meet(run.share)  # all have read the checkpoint before there is another
-        return _lead(run, rows, out, tell)
-
-
-def _lead(run: _Run, rows: list[dict[str, float]], out: Path, tell: Callable[[Step], None]) -> Path:
-    """Take all steps that are left; `rows` is the log of those before."""
-    recipe = run.recipe
-    weights = out / WEIGHTS_NAME
-    started_at = run.done
-    board = Board(out, after_epoch=started_at)
-    began_s = time.monotonic()
-    try:
-        while run.done < recipe.steps:
-            losses = run.step()
-            if not math.isfinite(losses["loss"]):
-                raise UserError(
-                    f"{out}: the loss is no number any more after step {run.done}; train with a lower --rate than "
-                    f"{recipe.rate:g}"
-                )
-            if run.done % LOG_EVERY == 0 or run.done == recipe.steps:
-                rows.append({"epoch": run.done, **losses})
-                board.add(rows[-1])
-                write_csv([{"step" if name == "epoch" else name: v for name, v in row.items()} for row in rows], out)
-                speed = (run.done - started_at) * recipe.pictures / (time.monotonic() - began_s)
-                tell(Step(run.done, recipe.steps, losses, speed))
-            if run.done % max(1, min(KEPT_EVERY, recipe.steps // 10)) == 0 and run.done < recipe.steps:
-                checkpoint.save(out, run.signature, run.state(rows))
-                run.write(weights)
-    finally:
-        run.close()
-        board.close()
-    run.write(weights)
-    # Kept, so that the same command again does nothing, and another one does not write over it.
-    checkpoint.save(out, run.signature, run.state(rows))
-    return weights
+        settings = {"steps": recipe.steps, "pictures": recipe.pictures, "rate": recipe.rate}
+        return stepping.lead(run, rows, out / WEIGHTS_NAME, **settings, tell=tell)
 
 
 def _assist(share: Share, data: LabelledData, recipe: Recipe, out: Path, device: str, resume: bool) -> None:
@@ -185,8 +133,9 @@ class _Run:
         self.optimiser = torch.optim.AdamW(learned, lr=recipe.rate, weight_decay=WEIGHT_DECAY)
         self.learned = learned
         size = {"n_pictures": recipe.pictures, "size_hw": recipe.size_hw, "seed": recipe.seed, "share": share}
-        self.batches = Batches(data.frames(), class_ids, **size)
-        self.signature = digest(ALGORITHM_VERSION, asdict(recipe), _init_digest(recipe), _data_digest(data))
+        made = lambda samples, rng: Batch(stacked(samples), targets(samples, class_ids))  # noqa: E731
+        self.batches = Batches(data.frames(), made, **size)
+        self.signature = digest(ALGORITHM_VERSION, asdict(recipe), _init_digest(recipe), data_digest(data))
         self.done = 0
 
     def step(self) -> dict[str, float]:
@@ -211,7 +160,7 @@ class _Run:
         parts = self._agreed(parts)
         nn.utils.clip_grad_norm_(self.learned, GRADIENT_LIMIT)
         self.optimiser.step()
-        _follow(self.average, self.network, 1 - 1 / min(step + 1, AVERAGE_OVER))
+        stepping.follow(self.average, self.network, step)
         self.done += 1
         return parts
 
@@ -243,8 +192,7 @@ class _Run:
 
     def write(self, path: Path) -> None:
         """Write the averaged weights as they are used in the night."""
-        about = {"classes": list(self.recipe.classes), "width": self.network.heat.in_channels}
-        saved.save(path, KIND, about, self.average.state_dict())
+        one_shot_file.write(path, OneShotFile(self.average, self.recipe.classes))
 
     def close(self) -> None:
         """Let go of what makes batches."""
@@ -257,10 +205,10 @@ def _begin(recipe: Recipe) -> OneShotNetwork:
     if recipe.init == "imagenet":
         start_from_imagenet(network.trunk)
     elif recipe.init != "random":
-        about, tensors = saved.load(recipe.init, KIND)
-        if tuple(about["classes"]) != recipe.classes:
-            raise UserError(f"{recipe.init}: finds {', '.join(about['classes'])}; train it on the same classes")
-        saved.fill(network, tensors, recipe.init)
+        file = one_shot_file.read(recipe.init)
+        if file.class_names != recipe.classes:
+            raise UserError(f"{recipe.init}: finds {', '.join(file.class_names)}; train it on the same classes")
+        network.load_state_dict(file.network.state_dict())
     for stage in network.trunk.stages[: recipe.frozen_stages]:
         stage.requires_grad_(False)
     return network
@@ -271,23 +219,3 @@ def _init_digest(recipe: Recipe) -> str:
     if recipe.init in ("imagenet", "random"):
         return recipe.init
     return file_digest(recipe.init, "a network saved by `nightfleet train one-shot`")
-
-
-def _data_digest(data: LabelledData) -> str:
-    """Return the digest of all labels, and of each picture's path and size on disk."""
-    content = hashlib.blake2b(digest_size=16)
-    for frame in data.frames():
-        content.update(f"{frame.path} {frame.path.stat().st_size} {frame.world}\n".encode())
-        for column in (frame.xyxy, frame.class_id, frame.identity, frame.visibility):
-            content.update(column.tobytes())
-    return content.hexdigest()
-
-
-@torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, keep: float) -> None:
-    """Move the average a little towards the network; counters and batch norm's statistics with it."""
-    for mine, theirs in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mine.is_floating_point():
-            mine.lerp_(theirs, 1 - keep)
-        else:
-            mine.copy_(theirs)

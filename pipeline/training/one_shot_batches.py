@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
 
 from pipeline.training.mot_folders import LabelledFrame
 from pipeline.training.one_shot_samples import Sample, training_sample
-from pipeline.training.one_shot_targets import Targets, targets
+from pipeline.training.one_shot_targets import Targets
 from pipeline.training.together import Share
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -23,35 +27,38 @@ class Batch:
     targets: Targets
 
 
-class Batches:
+class Batches(Generic[Made]):
     """The batches of a training run. A step's batch depends on the seed and the step alone, so a run may resume."""
 
     def __init__(
         self,
         frames: list[LabelledFrame],
-        class_ids: tuple[int, ...],
+        made: Callable[[list[Sample], np.random.Generator], Made],
         *,
         n_pictures: int,
         size_hw: tuple[int, int],
         seed: int,
         share: Share,
     ) -> None:
-        """`n_pictures` in a batch, each of `size_hw` pixels; of them those that are this process's share."""
+        """`n_pictures` in a batch, each of `size_hw` pixels; of them those that are this process's share.
+
+        `made` turns its samples into a batch, drawing from the generator it is handed.
+        """
         self._by_world: dict[int, list[LabelledFrame]] = defaultdict(list)
         for frame in frames:
             self._by_world[frame.world].append(frame)
         self._worlds = sorted(self._by_world)
         counts = np.array([len(self._by_world[world]) for world in self._worlds], float)
         self._share = counts / counts.sum()
-        self._class_ids = class_ids
+        self._made = made
         self._n_pictures = n_pictures
         self._size_hw = size_hw
         self._seed = seed
         self._mine = range(n_pictures)[share.part(n_pictures)]
         self._ahead = ThreadPoolExecutor(1)
-        self._waiting: dict[int, Future[Batch]] = {}
+        self._waiting: dict[int, Future[Made]] = {}
 
-    def at(self, step: int) -> Batch:
+    def at(self, step: int) -> Made:
         """Return the batch of a step, and begin to make the next."""
         for wanted in (step, step + 1):
             if wanted not in self._waiting:
@@ -62,12 +69,13 @@ class Batches:
         """Let go of the thread that makes batches."""
         self._ahead.shutdown(cancel_futures=True)
 
-    def _make(self, step: int) -> Batch:
-        chosen = self._choose(np.random.default_rng([self._seed, step]))
+    def _make(self, step: int) -> Made:
+        rng = np.random.default_rng([self._seed, step])
+        chosen = self._choose(rng)
         samples = [
             training_sample(chosen[i], self._size_hw, np.random.default_rng([self._seed, step, i])) for i in self._mine
         ]
-        return Batch(stacked(samples), targets(samples, self._class_ids))
+        return self._made(samples, rng)
 
     def _choose(self, rng: np.random.Generator) -> list[LabelledFrame]:
         """Take two pictures each of worlds drawn by their number of pictures."""

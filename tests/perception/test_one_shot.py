@@ -10,11 +10,11 @@ from jobs.export_onnx import export_onnx
 from pipeline.config import DetectorConfig, EmbedderConfig
 from pipeline.errors import UserError, WeightsError
 from pipeline.perception.frames import upload
-from pipeline.perception.networks import saved
+from pipeline.perception.networks import one_shot_file, saved
 from pipeline.perception.networks.one_shot import Exported, OneShotNetwork
 from pipeline.perception.networks.onnx_graph import onnx_bytes
 from pipeline.perception.networks.running import Running
-from pipeline.perception.one_shot import LONGEST_PX, OneShotDetector, OneShotModel, fitted, read_network
+from pipeline.perception.one_shot import LONGEST_PX, OneShotDetector, OneShotModel, fitted
 from pipeline.perception.perception import Perception
 from pipeline.perception.weights import models_digest
 from pipeline.types import CameraView, Detections, FrameBatch
@@ -162,7 +162,7 @@ def test_files_that_do_not_fit_are_refused_in_one_sentence(tmp_path, about, said
     path = tmp_path / "wrong.safetensors"
     saved.save(path, "one-shot", about, network().state_dict())
     with pytest.raises(WeightsError, match=said):
-        read_network(path)
+        one_shot_file.read(path)
 
 
 def test_what_is_exported_has_shares_for_heat():

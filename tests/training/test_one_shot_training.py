@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from jobs import train_one_shot as job
 from pipeline.errors import UserError, WeightsError
-from pipeline.training import one_shot
+from pipeline.training import one_shot, stepping
 from pipeline.training.mot_folders import read_folders
 from pipeline.training.one_shot import Recipe, train
 from tests.training.labelled import write_sequence
@@ -47,7 +47,7 @@ def late(told) -> float:
 @pytest.mark.parametrize("identity", ["pairs", "classes"])
 def test_the_loss_falls(data, tmp_path, monkeypatch, identity):
     told = []
-    monkeypatch.setattr(one_shot, "LOG_EVERY", 1)
+    monkeypatch.setattr(stepping, "LOG_EVERY", 1)
     run(data, replace(RECIPE, steps=60, identity=identity), tmp_path / "out", tell=told.append)
     assert told[-1].step == told[-1].steps == len(told) == 60
     assert late(told) < 0.8 * early(told)
@@ -81,7 +81,7 @@ def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(data, tm
 def test_processes_that_share_batches_learn_and_resume_as_one(data, tmp_path, monkeypatch):
     recipe = replace(RECIPE, pictures=4, processes=2, steps=40)
     told = []
-    monkeypatch.setattr(one_shot, "LOG_EVERY", 1)
+    monkeypatch.setattr(stepping, "LOG_EVERY", 1)
     whole = run(data, recipe, tmp_path / "whole", tell=told.append)
     assert late(told) < 0.8 * early(told)
     step = one_shot._Run.step

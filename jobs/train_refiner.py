@@ -1,0 +1,49 @@
+"""Training a box refiner for a one-shot network: `nightfleet train refiner`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.perception.device import resolve_device, settle
+from pipeline.training.mot_folders import IGNORED, read_folders
+from pipeline.training.refiner import RefinerRecipe, train
+from pipeline.training.stepping import Step
+
+PRECISIONS = ("float32", "bfloat16")
+
+
+def train_refiner(
+    weights: Path,
+    data: list[Path],
+    out: Path,
+    recipe: RefinerRecipe,
+    *,
+    device: str,
+    threads: int,
+    resume: bool,
+    tell: Callable[[Step], None],
+) -> dict:
+    """Train on every labelled sequence under `data`; returns where the weights are and on what they were trained.
+
+    Raises TruthError where a folder cannot be read, WeightsError and UserError as `training.refiner.train` does.
+    """
+    if recipe.precision not in PRECISIONS:
+        raise UserError(f"--precision: expected {' or '.join(PRECISIONS)}, got {recipe.precision!r}")
+    labelled = read_folders(data)
+    frames = labelled.frames()
+    n_boxes = sum(int((frame.class_id != IGNORED).sum()) for frame in frames)
+    if not n_boxes:
+        raise UserError(f"{', '.join(map(str, data))}: holds no box that is to be found; give other --data")
+    device = resolve_device(device, "--device")
+    settle(threads)
+    path = train(weights, labelled, recipe, out, device=device, resume=resume, tell=tell)
+    return {
+        "weights": str(path),
+        "sequences": len(labelled.sequences),
+        "pictures": len(frames),
+        "boxes": n_boxes,
+        "steps": recipe.steps,
+        "device": device,
+    }

@@ -1,0 +1,155 @@
+"""The box refiner: what it is shown, where it moves boxes, and that it comes and goes with a file of weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from jobs.export_onnx import export_onnx
+from pipeline.errors import WeightsError
+from pipeline.perception.networks import one_shot_file, saved
+from pipeline.perception.networks.one_shot_file import OneShotFile
+from pipeline.perception.networks.refiner import (
+    GREY_LEVEL,
+    ROUNDS,
+    SIDE_PX,
+    WINDOW,
+    BoxRefiner,
+    moved,
+    refined,
+    views,
+)
+from pipeline.perception.networks.running import Running
+from pipeline.perception.one_shot import OneShotModel
+from pipeline.training import calibration
+from pipeline.training.calibration import Line
+from tests.perception.test_one_shot import by_place, frames, network
+
+NAMES = ("person", "car")
+
+
+def shifting(*shifts: float) -> BoxRefiner:
+    """A refiner that moves every box by the same shares, whatever it sees."""
+    refiner = BoxRefiner()
+    with torch.no_grad():
+        refiner.shift.bias.copy_(torch.tensor(shifts))
+    return refiner.eval()
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(refiner: BoxRefiner | None, name: str = "one_shot.safetensors"):
+        one_shot_file.write(tmp_path / name, OneShotFile(network(), NAMES, refiner))
+        return tmp_path / name
+
+    return write
+
+
+def test_a_view_shows_the_box_and_what_lies_around_it_to_a_fraction_of_a_pixel():
+    across = torch.arange(200) + 0.5  # the value of a place is its x
+    image = across.expand(1, 3, 100, 200).contiguous()
+    box = torch.tensor([[60.3, 20.0, 90.8, 71.0]])
+    view = views(image, box, torch.zeros(1))[0, 0]
+    width = (90.8 - 60.3) * WINDOW
+    wanted = (60.3 + 90.8) / 2 - width / 2 + width * (torch.arange(SIDE_PX) + 0.5) / SIDE_PX
+    assert view.shape == (SIDE_PX, SIDE_PX)
+    assert view[10].numpy() == pytest.approx(wanted.numpy(), abs=1e-3)
+
+
+def test_beside_a_picture_lies_grey_and_each_box_sees_its_own_picture():
+    images = torch.stack([torch.full((3, 60, 80), 10.0), torch.full((3, 60, 80), 200.0)])
+    boxes = torch.tensor([[20.0, 20, 40, 40], [20, 20, 40, 40], [-200, 0, -100, 60]])
+    seen = views(images, boxes, torch.tensor([1, 0, 0]))
+    assert [float(view[0, 24, 24]) for view in seen] == pytest.approx([200, 10, GREY_LEVEL])
+
+
+def test_what_shrinks_is_averaged_not_picked():
+    image = torch.zeros(1, 3, 480, 480)
+    image[..., ::2] = 200.0  # stripes of a pixel
+    view = views(image, torch.tensor([[80.0, 80, 400, 400]]), torch.zeros(1))[0, 0, 10:38, 10:38]
+    assert view.numpy() == pytest.approx(100, abs=25)
+
+
+def test_boxes_move_by_shares_of_their_size_and_never_turn_inside_out():
+    boxes = torch.tensor([[10.0, 20, 30, 60], [10, 20, 30, 60]])
+    there = moved(boxes, torch.tensor([[0.1, -0.1, 0, 0.5], [2.0, 0, -2, 0]]))
+    assert there[0].tolist() == pytest.approx([12, 16, 30, 80])
+    assert (there[:, 2:] > there[:, :2]).all()
+    assert not len(refined(BoxRefiner(), torch.zeros(1, 3, 8, 8), torch.zeros(0, 4), torch.zeros(0)))
+
+
+def test_onnxruntime_says_what_pytorch_says():
+    torch.manual_seed(1)
+    refiner = BoxRefiner()
+    with torch.no_grad():
+        refiner.shift.weight.normal_()
+        refiner.train()(torch.rand(8, 3, SIDE_PX, SIDE_PX) * 255)
+    refiner.eval()
+    running = Running(refiner, {"shifts": ["n", 4]}, device="cpu", threads=1)
+    for count in (1, 7):
+        seen = torch.rand(count, 3, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(4)) * 255
+        with torch.inference_mode():
+            wanted = refiner(seen)
+        assert running(seen)[0].numpy() == pytest.approx(wanted.numpy(), abs=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_moves_boxes_where_a_processor_does():
+    torch.manual_seed(2)
+    refiner = BoxRefiner().eval()
+    with torch.no_grad():
+        refiner.shift.weight.normal_(std=0.1)
+    images = torch.rand(2, 3, 90, 160) * 255
+    boxes, rows = torch.tensor([[10.0, 10, 30, 60], [100, 20, 150, 80], [-5, 40, 20, 95]]), torch.tensor([0, 1, 1])
+    there = []
+    for device in ("cpu", "cuda"):
+        running = Running(refiner, {"shifts": ["n", 4]}, device=device, threads=1)
+        look = lambda seen, running=running: running(seen)[0]  # noqa: E731
+        there.append(refined(look, images.to(device), boxes.to(device), rows.to(device)).cpu())
+    assert torch.allclose(*there, atol=0.05)
+
+
+def test_one_that_has_learned_nothing_leaves_boxes_where_they_are(write):
+    images = torch.from_numpy(frames(2, 64, 96).images).permute(0, 3, 1, 2)
+    plain = OneShotModel(write(None, "plain.safetensors"), device="cpu", threads=1).look(images, 0.3)
+    looked = OneShotModel(write(BoxRefiner().eval()), device="cpu", threads=1).look(images, 0.3)
+    for one, other in zip(plain, looked, strict=True):
+        assert len(one.score) and np.array_equal(one.score, other.score)
+        assert np.allclose(by_place(one), by_place(other), atol=1e-3)
+
+
+@pytest.mark.parametrize("size_hw", [(64, 96), (700, 2100)])
+def test_every_box_of_every_frame_is_moved_in_the_pictures_own_pixels(write, size_hw):
+    images = torch.from_numpy(frames(2, *size_hw).images).permute(0, 3, 1, 2)
+    plain = OneShotModel(write(None, "plain.safetensors"), device="cpu", threads=1).look(images, 0.4)
+    lowered = OneShotModel(write(shifting(0, 0.1, 0, 0.1)), device="cpu", threads=1).look(images, 0.4)
+    for before, after in zip(plain, lowered, strict=True):
+        height = before.xyxy[:, 3] - before.xyxy[:, 1]
+        assert len(height)
+        assert np.allclose(
+            after.xyxy[:, 1::2] - before.xyxy[:, 1::2], 0.1 * ROUNDS * height[:, None], rtol=1e-3, atol=0.01
+        )
+        assert np.allclose(after.xyxy[:, 0::2], before.xyxy[:, 0::2], atol=0.01)
+
+
+def test_a_file_keeps_it_through_calibration_and_export_takes_the_network_alone(write, tmp_path):
+    path = write(shifting(0.25, 0, 0, 0))
+    calibration.write(path, Line(2.0, 0.5), tmp_path / "calibrated.safetensors")
+    kept = one_shot_file.read(tmp_path / "calibrated.safetensors")
+    assert kept.class_names == NAMES and kept.refiner.shift.bias.tolist() == [0.25, 0, 0, 0]
+    assert export_onnx(path, tmp_path / "one_shot.onnx", force=False)["outputs"] == ["heatmap", "box", "identity"]
+    assert one_shot_file.read(write(None, "plain.safetensors")).refiner is None
+
+
+def test_files_from_before_there_were_refiners_are_read(tmp_path):
+    path = tmp_path / "old.safetensors"
+    saved.save(path, "one-shot", {"classes": list(NAMES), "width": 16}, network().state_dict())
+    assert one_shot_file.read(path).refiner is None
+
+
+def test_a_file_that_promises_one_and_has_none_is_refused(tmp_path):
+    path = tmp_path / "wrong.safetensors"
+    saved.save(path, "one-shot", {"classes": list(NAMES), "width": 16, "refiner": True}, network().state_dict())
+    with pytest.raises(WeightsError, match="do not fit the network"):
+        one_shot_file.read(path)
