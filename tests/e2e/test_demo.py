@@ -19,14 +19,14 @@ def test_the_demo_clears_its_bars(tmp_path):
     assert result["run"]["frames"] >= 4 * 60 * 10, "a minute or more from four cameras"
     assert result["run"]["segments_quarantined"] == 0
     # tests/benchmarks/town_counts.py prints it for any seeds. GEH is of flows scaled from the footage there is, so that
-    # one car too few of four in 75 s makes 3.7. Two of 62 are missed: people who walk behind others all the way.
+    # one car too few of four in 75 s makes 3.7. Three of 62 are missed: people who walk behind others all the way.
     counts = result["counts"]
     assert counts["cells"] >= 15
     assert counts["total_error"] <= 0.05
     assert counts["GEH"]["max"] < 5
     assert counts["GEH"]["max"] == pytest.approx(counts["hourly"]["max"]), "one bin: its flow is that of the hour"
-    assert result["scores"]["HOTA"] >= 0.68
-    assert result["scores"]["multi-camera IDF1"] >= 0.80
+    assert result["scores"]["HOTA"] >= 0.75
+    assert result["scores"]["multi-camera IDF1"] >= 0.82
     assert all(Path(picture).stat().st_size > 10_000 for picture in result["pictures"])
     again = nightfleet_process("demo", "--out", tmp_path / "town")
     assert again.returncode == 0, again.stderr

@@ -79,6 +79,21 @@ def test_boxes_move_by_shares_of_their_size_and_never_turn_inside_out():
     assert not len(refined(BoxRefiner(), torch.zeros(1, 3, 8, 8), torch.zeros(0, 4), torch.zeros(0)))
 
 
+def test_a_mirrored_picture_gives_mirrored_boxes():
+    torch.manual_seed(3)
+    refiner = BoxRefiner().eval()
+    with torch.no_grad():
+        refiner.shift.weight.normal_(std=0.2)
+    image = torch.rand(1, 3, 90, 160) * 255
+    boxes = torch.tensor([[10.0, 10, 30, 60], [100, 20, 150, 80]])
+    mirror = lambda xyxy: torch.stack([160 - xyxy[:, 2], xyxy[:, 1], 160 - xyxy[:, 0], xyxy[:, 3]], dim=1)  # noqa: E731
+    with torch.inference_mode():
+        there = refined(refiner, image, boxes, torch.zeros(2))
+        mirrored = refined(refiner, image.flip(3), mirror(boxes), torch.zeros(2))
+    assert not torch.allclose(there, boxes, atol=1.0)
+    assert torch.allclose(mirror(mirrored), there, atol=0.01)
+
+
 def test_onnxruntime_says_what_pytorch_says():
     torch.manual_seed(1)
     refiner = BoxRefiner()
