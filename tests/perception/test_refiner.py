@@ -64,6 +64,14 @@ def test_beside_a_picture_lies_grey_and_each_box_sees_its_own_picture():
     assert [float(view[0, 24, 24]) for view in seen] == pytest.approx([200, 10, GREY_LEVEL])
 
 
+def test_a_box_gone_wild_shows_the_picture_and_little_else():
+    image = torch.rand(1, 3, 60, 80) * 255
+    wild = torch.tensor([[-2000.0, -2000, 2080, 2060], [-9000, -9000, 9080, 9060]])
+    first, second = views(image, wild, torch.zeros(2))
+    assert torch.equal(first, second)
+    assert float(first[:, 0, 0].mean()) == GREY_LEVEL and (first != GREY_LEVEL).any()
+
+
 def test_what_shrinks_is_averaged_not_picked():
     image = torch.zeros(1, 3, 480, 480)
     image[..., ::2] = 200.0  # stripes of a pixel

@@ -61,6 +61,7 @@ def views(images: torch.Tensor, xyxy: torch.Tensor, image_row: torch.Tensor) -> 
     al. 2017, "Mask R-CNN", section 3, RoIAlign), so that large things are shrunk without picking pixels.
     """
     middle, half = (xyxy[:, :2] + xyxy[:, 2:]) / 2, (xyxy[:, 2:] - xyxy[:, :2]) * (WINDOW / 2)
+    half = half.clamp(max=float(max(images.shape[2:])))  # a box gone wild would take every pixel of it as many times
     windows = torch.cat([image_row[:, None].to(xyxy), middle - half, middle + half], dim=1)
     # Outside a picture RoIAlign takes 0 for what is there.
     return roi_align(images - GREY_LEVEL, windows, SIDE_PX, sampling_ratio=-1, aligned=True) + GREY_LEVEL
