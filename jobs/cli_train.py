@@ -155,14 +155,8 @@ def one_shot(
         frozen_stages=frozen_stages, identity=identity, seed=seed, precision=precision, init=init,
         processes=processes,
     )  # fmt: skip
-    shown = TrainingProgress(quiet=as_json)
-    try:
-        result = job.train_one_shot(
-            data, out, recipe, device=device, threads=threads, resume=resume,
-            tell=lambda at: shown(at.step, at.steps, at.losses, at.pictures_per_s),
-        )  # fmt: skip
-    finally:
-        shown.close()
+    with TrainingProgress(quiet=as_json) as shown:
+        result = job.train_one_shot(data, out, recipe, device=device, threads=threads, resume=resume, tell=shown)
     printing.emit(result, as_json, _trained)
 
 
@@ -189,14 +183,10 @@ def refiner(
     recipe = job.RefinerRecipe(
         steps=steps, pictures=pictures, size_hw=(height, width), rate=rate, seed=seed, precision=precision
     )
-    shown = TrainingProgress(quiet=as_json)
-    try:
+    with TrainingProgress(quiet=as_json) as shown:
         result = job.train_refiner(
-            weights, data, out, recipe, device=device, threads=threads, resume=resume,
-            tell=lambda at: shown(at.step, at.steps, at.losses, at.pictures_per_s),
-        )  # fmt: skip
-    finally:
-        shown.close()
+            weights, data, out, recipe, device=device, threads=threads, resume=resume, tell=shown
+        )
     printing.emit(result, as_json, _trained)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+if TYPE_CHECKING:  # PyTorch comes with it, which other commands need not wait for
+    from pipeline.training.stepping import Step
+
 
 class TrainingProgress:
-    """Hears how many steps are done and what the losses are; call `close` at the end."""
+    """Hears of each step that is told; a context, at whose end the bar goes away."""
 
     def __init__(self, *, quiet: bool) -> None:
         """quiet  say nothing on a terminal, where the result is JSON"""
@@ -20,14 +24,18 @@ class TrainingProgress:
         if sys.stderr.isatty():
             self._tell = self._nothing if quiet else self._move
 
-    def __call__(self, step: int, steps: int, losses: dict[str, float], pictures_per_s: float) -> None:
-        """Tell of a step."""
-        self._tell(step, steps, losses, pictures_per_s)
+    def __enter__(self) -> TrainingProgress:
+        """Begin."""
+        return self
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """Take the bar away."""
         if self._bar:
             self._bar.stop()
+
+    def __call__(self, at: Step) -> None:
+        """Tell of a step."""
+        self._tell(at.step, at.steps, at.losses, at.pictures_per_s)
 
     def _nothing(self, *_: object) -> None: ...
 

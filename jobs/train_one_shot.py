@@ -12,11 +12,10 @@ from pipeline.perception.device import resolve_device, settle
 from pipeline.perception.networks.one_shot import SIZE_MULTIPLE
 from pipeline.training.mot_folders import read_folders
 from pipeline.training.one_shot import Recipe, train
-from pipeline.training.stepping import Step
+from pipeline.training.stepping import PRECISIONS, Step
 from pipeline.types import COCO_CLASSES, TRAFFIC_CLASSES
 
 IDENTITY = ("pairs", "classes")
-PRECISIONS = ("float32", "bfloat16")
 
 
 def recipe(*, classes: str, identity: str, precision: str, size_hw: tuple[int, int], **rest) -> Recipe:

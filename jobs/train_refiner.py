@@ -9,9 +9,7 @@ from pipeline.errors import UserError
 from pipeline.perception.device import resolve_device, settle
 from pipeline.training.mot_folders import IGNORED, read_folders
 from pipeline.training.refiner import RefinerRecipe, train
-from pipeline.training.stepping import Step
-
-PRECISIONS = ("float32", "bfloat16")
+from pipeline.training.stepping import PRECISIONS, Step
 
 
 def train_refiner(

@@ -15,14 +15,13 @@ from pipeline.perception.networks.one_shot import SIZE_MULTIPLE, STRIDE
 from pipeline.perception.networks.peaks import Peaks, peaks
 from pipeline.perception.networks.refiner import refined
 from pipeline.perception.networks.running import Running
+from pipeline.perception.preparation import GREY_LEVEL
 from pipeline.types import COCO_CLASSES, EMBEDDING_DIM, Detections
 
 LONGEST_PX = 1024
 """Larger pictures are shrunk to this, longer side: the network was trained on pictures of 640. Tiles see small ones."""
 MAX_FRAMES = 4
 """Frames run at a time: bounds memory."""
-GREY_LEVEL = 114.0
-"""What fills a picture up to a multiple of 32, as in training."""
 
 
 class OneShotModel:

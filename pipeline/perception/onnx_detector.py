@@ -16,7 +16,7 @@ from pipeline.perception.layouts import table
 from pipeline.perception.layouts.layout import Found, MisfitError, Signature
 from pipeline.perception.layouts.yolox import Yolox
 from pipeline.perception.onnx_session import OnnxSession
-from pipeline.perception.preparation import prepare
+from pipeline.perception.preparation import GREY_LEVEL, prepare
 from pipeline.types import Detections
 
 MAX_FRAMES = 8
@@ -24,9 +24,6 @@ MAX_FRAMES = 8
 
 USUAL_HW = (640, 640)
 """Size of the trial run that shows the outputs' shapes where the file leaves all sizes open."""
-
-GREY = 114.0
-"""Level of the trial's picture."""
 
 DECODED_OFFSET = 16.0
 """Offsets of raw YOLOX boxes are a few strides; half of decoded ones lie beyond this in pixels of any usual input."""
@@ -128,11 +125,11 @@ class OnnxDetector:
         return None if None in own else (own[0], own[1])
 
     def _grey(self, size_hw: tuple[int, int]) -> torch.Tensor:
-        return torch.full((1, 3, *size_hw), GREY / 255, dtype=torch.float32, device=self._device)
+        return torch.full((1, 3, *size_hw), GREY_LEVEL / 255, dtype=torch.float32, device=self._device)
 
     def _trial(self) -> int | None:
         """Run the network once, see that it fits its layout, and return how many classes it has."""
-        grey = torch.full((1, 3, *self._layout.size_hw), GREY, dtype=torch.uint8, device=self._device)
+        grey = torch.full((1, 3, *self._layout.size_hw), GREY_LEVEL, dtype=torch.uint8, device=self._device)
         outputs = self._run(prepare(grey, self._layout.size_hw, self._preparation)[0])
         n_labels = self._layout.n_labels(outputs, 1)
         if type(self._layout) is Yolox and np.median(np.abs(outputs[0][..., :2])) > DECODED_OFFSET:

@@ -15,6 +15,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 """Mean and deviation of RGB in [0, 1] over ImageNet: what most published networks expect."""
 
+GREY_LEVEL = 114.0
+"""What lies beside a picture, 8-bit, where nobody says otherwise: as YOLO has it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Preparation:
@@ -30,7 +33,7 @@ class Preparation:
     """
 
     fit: str = "letterbox-centred"
-    pad_level: float = 114.0
+    pad_level: float = GREY_LEVEL
     channels: str = "rgb"
     range: int = 1
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)

@@ -10,7 +10,6 @@ import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -111,12 +110,10 @@ def _assist(share: Share, data: LabelledData, recipe: Recipe, out: Path, device:
         run.close()
 
 
-_CHANGING = ("network", "average", "loss", "optimiser")
-"""What of a run changes with every step and has a state dict."""
-
-
-class _Run:
+class _Run(stepping.Run):
     """The network and all that changes beside it while it is trained."""
+
+    changing = ("network", "average", "loss", "optimiser")
 
     def __init__(self, data: LabelledData, recipe: Recipe, device: str, share: Share) -> None:
         torch.manual_seed(recipe.seed)
@@ -136,7 +133,6 @@ class _Run:
         made = lambda samples, rng: Batch(stacked(samples), targets(samples, class_ids))  # noqa: E731
         self.batches = Batches(data.frames(), made, **size)
         self.signature = digest(ALGORITHM_VERSION, asdict(recipe), _init_digest(recipe), data_digest(data))
-        self.done = 0
 
     def step(self) -> dict[str, float]:
         """Learn from the next batch; returns the losses before it."""
@@ -176,27 +172,9 @@ class _Run:
         together.average(self.share, [*(parameter.grad for parameter in self.learned), *seen, told])
         return dict(zip(losses, told.tolist(), strict=True))
 
-    def state(self, rows: list[dict[str, float]]) -> dict[str, Any]:
-        """Return all that a resumed run needs; `rows` is the log so far."""
-        parts = {name: getattr(self, name).state_dict() for name in _CHANGING}
-        return {"done": self.done, "rows": rows, **parts}
-
-    def restore(self, state: dict[str, Any] | None) -> list[dict[str, float]]:
-        """Go on from a state, or begin where there is none; returns the log so far."""
-        if state is None:
-            return []
-        for name in _CHANGING:
-            getattr(self, name).load_state_dict(state[name])
-        self.done = state["done"]
-        return state["rows"]
-
     def write(self, path: Path) -> None:
         """Write the averaged weights as they are used in the night."""
         one_shot_file.write(path, OneShotFile(self.average, self.recipe.classes))
-
-    def close(self) -> None:
-        """Let go of what makes batches."""
-        self.batches.close()
 
 
 def _begin(recipe: Recipe) -> OneShotNetwork:

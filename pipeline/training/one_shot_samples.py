@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from pipeline.footage.stills import read_still
+from pipeline.perception.preparation import GREY_LEVEL
 from pipeline.training.mot_folders import IGNORED, LabelledFrame
 
 SCALES = (0.55, 1.5)
@@ -22,8 +23,6 @@ SEEN_FROM = 0.1
 """A box less visible than this is ignored."""
 EDGE_PX = 16
 """A part reaches so far beyond the picture at most, where it need not be larger than it."""
-GREY_LEVEL = 114
-"""What lies beside a picture."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -10,7 +10,6 @@ import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import nn
 from torch.nn import functional
 
 from pipeline.config import digest
+from pipeline.errors import UserError
 from pipeline.perception.networks import one_shot_file
 from pipeline.perception.networks.one_shot_file import OneShotFile
 from pipeline.perception.networks.refiner import BoxRefiner, views
@@ -95,14 +95,18 @@ def train(
     log.csv, TensorBoard's files and checkpoint.pt lie beside it. A run that was killed and is
     resumed gives the weights of one that was not, on the same machine.
 
-    Raises WeightsError where `weights` is no such file, UserError as training.one_shot.train does.
+    Raises WeightsError where `weights` is no such file, UserError where it lies where the result is to be written, and
+    as training.one_shot.train does.
     """
+    made = out / WEIGHTS_NAME
+    if made.resolve() == Path(weights).resolve():
+        raise UserError(f"{out}: the network with its refiner would be written over {weights}; give another --out")
     stepping.begin(out, resume=resume)
     run = _Run(weights, data, recipe, device)
     rows = run.restore(checkpoint.load(out, run.signature) if resume else None)
     stepping.make_folder(out)
     settings = {"steps": recipe.steps, "pictures": recipe.pictures, "rate": recipe.rate}
-    return stepping.lead(run, rows, out / WEIGHTS_NAME, **settings, tell=tell)
+    return stepping.lead(run, rows, made, **settings, tell=tell)
 
 
 def wrong_boxes(samples: list[Sample], rng: np.random.Generator) -> WrongBoxes:
@@ -126,16 +130,14 @@ def loss_of(shown: torch.Tensor, shifts: torch.Tensor, wanted: torch.Tensor) -> 
     shift = functional.smooth_l1_loss(shifts, (wanted - shown) / size, beta=SHIFT_BEND)
     loss = missed + SHIFT_WEIGHT * shift
     before = (1 - _iou(shown, wanted)).mean()
-    parts = {"overlap_before": before, "overlap": missed, "shift": shift, "loss": loss}
+    parts = {"iou_loss_before": before, "iou_loss": missed, "shift": shift, "loss": loss}
     return loss, {name: float(value.detach()) for name, value in parts.items()}
 
 
-_CHANGING = ("refiner", "average", "optimiser")
-"""What of a run changes with every step and has a state dict."""
-
-
-class _Run:
+class _Run(stepping.Run):
     """The refiner and all that changes beside it while it is trained."""
+
+    changing = ("refiner", "average", "optimiser")
 
     def __init__(self, weights: Path, data: LabelledData, recipe: RefinerRecipe, device: str) -> None:
         torch.manual_seed(recipe.seed)
@@ -149,7 +151,6 @@ class _Run:
         self.batches = Batches(data.frames(), wrong_boxes, **size)
         whose = file_digest(weights, "a network saved by `nightfleet train one-shot`")
         self.signature = digest(ALGORITHM_VERSION, asdict(recipe), whose, data_digest(data))
-        self.done = 0
 
     def step(self) -> dict[str, float]:
         """Learn from the next batch; returns the losses before it."""
@@ -157,7 +158,7 @@ class _Run:
         batch = self.batches.at(step)
         self.done += 1
         if len(batch.shown) < 2:  # nothing to see in these pictures; batch norm wants two
-            return dict.fromkeys(("overlap_before", "overlap", "shift", "loss"), 0.0)
+            return dict.fromkeys(("iou_loss_before", "iou_loss", "shift", "loss"), 0.0)
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate * rate_share(step, self.recipe.steps, WARM_UP_SHARE)
         self.refiner.train()
@@ -173,27 +174,9 @@ class _Run:
         stepping.follow(self.average, self.refiner, step)
         return parts
 
-    def state(self, rows: list[dict[str, float]]) -> dict[str, Any]:
-        """Return all that a resumed run needs; `rows` is the log so far."""
-        parts = {name: getattr(self, name).state_dict() for name in _CHANGING}
-        return {"done": self.done, "rows": rows, **parts}
-
-    def restore(self, state: dict[str, Any] | None) -> list[dict[str, float]]:
-        """Go on from a state, or begin where there is none; returns the log so far."""
-        if state is None:
-            return []
-        for name in _CHANGING:
-            getattr(self, name).load_state_dict(state[name])
-        self.done = state["done"]
-        return state["rows"]
-
     def write(self, path: Path) -> None:
         """Write the network with the averaged refiner."""
         one_shot_file.write(path, OneShotFile(self.file.network, self.file.class_names, self.average))
-
-    def close(self) -> None:
-        """Let go of what makes batches."""
-        self.batches.close()
 
 
 def _iou(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

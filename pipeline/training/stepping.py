@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -15,7 +16,10 @@ from torch import nn
 from pipeline.errors import UserError
 from pipeline.training import checkpoint
 from pipeline.training.log import Board, write_csv
+from pipeline.training.one_shot_batches import Batches
 
+PRECISIONS = ("float32", "bfloat16")
+"""In which a training may compute."""
 LOG_EVERY = 20
 KEPT_EVERY = 200
 """Steps after which a checkpoint is written; ten times in a short run."""
@@ -33,27 +37,45 @@ class Step:
     pictures_per_s: float
 
 
-class Run(Protocol):
+class Run(ABC):
     """What changes while something is trained.
 
+    changing   names of the attributes with a state dict that change with every step
+    batches    where its batches come from
     done       steps behind it
     signature  digest of all that must be equal for a killed training to go on
     """
 
-    done: int
+    changing: ClassVar[tuple[str, ...]]
+    batches: Batches
+    done: int = 0
     signature: str
 
+    @abstractmethod
     def step(self) -> dict[str, float]:
         """Learn from the next batch; returns the losses before it, "loss" their sum."""
 
-    def state(self, rows: list[dict[str, float]]) -> dict[str, Any]:
-        """Return all that a resumed run needs; `rows` is the log so far."""
-
+    @abstractmethod
     def write(self, path: Path) -> None:
         """Write the weights as they are used in the night."""
 
+    def state(self, rows: list[dict[str, float]]) -> dict[str, Any]:
+        """Return all that a resumed run needs; `rows` is the log so far."""
+        parts = {name: getattr(self, name).state_dict() for name in self.changing}
+        return {"done": self.done, "rows": rows, **parts}
+
+    def restore(self, state: dict[str, Any] | None) -> list[dict[str, float]]:
+        """Go on from a state, or begin where there is none; returns the log so far."""
+        if state is None:
+            return []
+        for name in self.changing:
+            getattr(self, name).load_state_dict(state[name])
+        self.done = state["done"]
+        return state["rows"]
+
     def close(self) -> None:
         """Let go of what makes batches."""
+        self.batches.close()
 
 
 def begin(out: Path, *, resume: bool) -> None:

@@ -19,7 +19,7 @@ def test_the_demo_clears_its_bars(tmp_path):
     assert result["run"]["frames"] >= 4 * 60 * 10, "a minute or more from four cameras"
     assert result["run"]["segments_quarantined"] == 0
     # tests/benchmarks/town_counts.py prints it for any seeds. GEH is of flows scaled from the footage there is, so that
-    # one car too few of four in 75 s makes 3.7. Three of 62 are missed: people who walk behind others all the way.
+    # one car too few of four in 75 s makes 3.7. Three of 62 are missed: people who walk close beside or behind others.
     counts = result["counts"]
     assert counts["cells"] >= 15
     assert counts["total_error"] <= 0.05

@@ -11,7 +11,6 @@ from pipeline.errors import WeightsError
 from pipeline.perception.networks import one_shot_file, saved
 from pipeline.perception.networks.one_shot_file import OneShotFile
 from pipeline.perception.networks.refiner import (
-    GREY_LEVEL,
     ROUNDS,
     SIDE_PX,
     WINDOW,
@@ -22,6 +21,7 @@ from pipeline.perception.networks.refiner import (
 )
 from pipeline.perception.networks.running import Running
 from pipeline.perception.one_shot import OneShotModel
+from pipeline.perception.preparation import GREY_LEVEL
 from pipeline.training import calibration
 from pipeline.training.calibration import Line
 from tests.perception.test_one_shot import by_place, frames, network
@@ -35,6 +35,15 @@ def shifting(*shifts: float) -> BoxRefiner:
     with torch.no_grad():
         refiner.shift.bias.copy_(torch.tensor(shifts))
     return refiner.eval()
+
+
+def guessing(spread: float) -> BoxRefiner:
+    """A refiner that has learned nothing and moves boxes by what it sees."""
+    torch.manual_seed(3)
+    refiner = BoxRefiner().eval()
+    with torch.no_grad():
+        refiner.shift.weight.normal_(std=spread)
+    return refiner
 
 
 @pytest.fixture
@@ -88,10 +97,7 @@ def test_boxes_move_by_shares_of_their_size_and_never_turn_inside_out():
 
 
 def test_a_mirrored_picture_gives_mirrored_boxes():
-    torch.manual_seed(3)
-    refiner = BoxRefiner().eval()
-    with torch.no_grad():
-        refiner.shift.weight.normal_(std=0.2)
+    refiner = guessing(0.2)
     image = torch.rand(1, 3, 90, 160) * 255
     boxes = torch.tensor([[10.0, 10, 30, 60], [100, 20, 150, 80]])
     mirror = lambda xyxy: torch.stack([160 - xyxy[:, 2], xyxy[:, 1], 160 - xyxy[:, 0], xyxy[:, 3]], dim=1)  # noqa: E731
@@ -119,10 +125,7 @@ def test_onnxruntime_says_what_pytorch_says():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_moves_boxes_where_a_processor_does():
-    torch.manual_seed(2)
-    refiner = BoxRefiner().eval()
-    with torch.no_grad():
-        refiner.shift.weight.normal_(std=0.1)
+    refiner = guessing(0.1)
     images = torch.rand(2, 3, 90, 160) * 255
     boxes, rows = torch.tensor([[10.0, 10, 30, 60], [100, 20, 150, 80], [-5, 40, 20, 95]]), torch.tensor([0, 1, 1])
     there = []

@@ -6,6 +6,26 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
+
+from pipeline.training import stepping
+
+
+class KilledError(Exception):
+    """Stands for whatever ends a training before its time."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, run: type[stepping.Run], step: int) -> None:
+    """Have runs of this kind die before a step, until `monkeypatch.undo`."""
+    take = run.step
+
+    def killed(self: stepping.Run) -> dict[str, float]:
+        if self.done == step:
+            raise KilledError
+        return take(self)
+
+    monkeypatch.setattr(run, "step", killed)
+
 
 HEADER = "[Sequence]\nname={name}\nframeRate=10\nseqLength={n}\nimWidth={w}\nimHeight={h}\nimDir=img1\nimExt=.jpg\n"
 CLASS_NAMES = "classNames=person,car\n"

@@ -15,7 +15,7 @@ from pipeline.errors import UserError, WeightsError
 from pipeline.training import one_shot, stepping
 from pipeline.training.mot_folders import read_folders
 from pipeline.training.one_shot import Recipe, train
-from tests.training.labelled import write_sequence
+from tests.training.labelled import KilledError, kill_at, write_sequence
 
 RECIPE = Recipe(
     classes=("person", "car"), steps=12, pictures=2, size_hw=(64, 96), rate=0.002, frozen_stages=0, identity="pairs",
@@ -56,18 +56,7 @@ def test_the_loss_falls(data, tmp_path, monkeypatch, identity):
 
 def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(data, tmp_path, monkeypatch):
     whole = run(data, RECIPE, tmp_path / "whole")
-
-    class KilledError(Exception):
-        pass
-
-    step = one_shot._Run.step
-
-    def killed(self):
-        if self.done == 7:
-            raise KilledError
-        return step(self)
-
-    monkeypatch.setattr(one_shot._Run, "step", killed)
+    kill_at(monkeypatch, one_shot._Run, 7)
     with pytest.raises(KilledError):
         run(data, RECIPE, tmp_path / "killed")
     monkeypatch.undo()
@@ -84,15 +73,8 @@ def test_processes_that_share_batches_learn_and_resume_as_one(data, tmp_path, mo
     monkeypatch.setattr(stepping, "LOG_EVERY", 1)
     whole = run(data, recipe, tmp_path / "whole", tell=told.append)
     assert late(told) < 0.8 * early(told)
-    step = one_shot._Run.step
-
-    def killed(self):
-        if self.done == 9:
-            raise KeyboardInterrupt
-        return step(self)
-
-    monkeypatch.setattr(one_shot._Run, "step", killed)
-    with pytest.raises(KeyboardInterrupt):
+    kill_at(monkeypatch, one_shot._Run, 9)
+    with pytest.raises(KilledError):
         run(data, recipe, tmp_path / "killed")
     monkeypatch.undo()
     assert not multiprocessing.active_children()

@@ -19,7 +19,7 @@ from pipeline.training.mot_folders import IGNORED, read_folders
 from pipeline.training.one_shot_samples import Sample
 from pipeline.training.refiner import WRONG_BOXES, RefinerRecipe, train, wrong_boxes
 from tests.conftest import json_of, nightfleet
-from tests.training.labelled import write_sequence
+from tests.training.labelled import KilledError, kill_at, write_sequence
 
 RECIPE = RefinerRecipe(steps=12, pictures=2, size_hw=(64, 96), rate=0.002, seed=5, precision="float32")
 
@@ -48,24 +48,17 @@ def test_it_learns_where_things_end_and_leaves_the_network_alone(weights, folder
     monkeypatch.setattr(stepping, "LOG_EVERY", 1)
     made = run(weights, folder, replace(RECIPE, steps=150, pictures=4), tmp_path / "out", tell=told.append)
     last = told[-20:]
-    before, after = (sum(step.losses[name] for step in last) for name in ("overlap_before", "overlap"))
+    before, after = (sum(step.losses[name] for step in last) for name in ("iou_loss_before", "iou_loss"))
     assert after < 0.6 * before
     own = load_file(weights)
     assert all(torch.equal(own[name], made[name]) for name in own) and len(made) > len(own)
-    assert (tmp_path / "out" / "log.csv").read_text().splitlines()[0] == "step,overlap_before,overlap,shift,loss"
+    assert (tmp_path / "out" / "log.csv").read_text().splitlines()[0] == "step,iou_loss_before,iou_loss,shift,loss"
 
 
 def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(weights, folder, tmp_path, monkeypatch):
     whole = run(weights, folder, RECIPE, tmp_path / "whole")
-    step = refiner._Run.step
-
-    def killed(self):
-        if self.done == 7:
-            raise KeyboardInterrupt
-        return step(self)
-
-    monkeypatch.setattr(refiner._Run, "step", killed)
-    with pytest.raises(KeyboardInterrupt):
+    kill_at(monkeypatch, refiner._Run, 7)
+    with pytest.raises(KilledError):
         run(weights, folder, RECIPE, tmp_path / "killed")
     monkeypatch.undo()
     with pytest.raises(UserError, match="a training is there already; add --resume"):
@@ -127,3 +120,21 @@ def test_a_file_of_another_kind_is_refused(folder, tmp_path):
     (tmp_path / "x.safetensors").write_bytes(b"no network")
     done = nightfleet("train", "refiner", tmp_path / "x.safetensors", "--data", folder, "--out", tmp_path / "out")
     assert done.returncode == 2 and "x.safetensors" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_weights_it_is_for_are_never_written_over(weights, folder, tmp_path):
+    own = weights.rename(tmp_path / "one_shot.safetensors")
+    before = own.read_bytes()
+    done = nightfleet("train", "refiner", own, "--data", folder, "--out", tmp_path, "--steps", "2")
+    assert done.returncode == 2 and f"would be written over {own}; give another --out" in done.stderr
+    assert own.read_bytes() == before and not (tmp_path / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("damage", ["picture", "out"])
+def test_a_broken_picture_and_a_file_where_the_folder_goes_are_told_in_a_sentence(weights, folder, tmp_path, damage):
+    out = tmp_path / "out"
+    broken = next(iter(folder.glob("*/img1/000001.jpg"))) if damage == "picture" else out
+    broken.write_bytes(b"no picture")
+    done = nightfleet("train", "refiner", weights, "--data", folder, "--out", out, "--steps", "30", "--pictures", "4")
+    assert done.returncode == 2, done.stderr
+    assert str(broken) in done.stderr and "Traceback" not in done.stderr

@@ -13,14 +13,14 @@ import torch
 from torch import nn
 from torchvision.ops import roi_align
 
+from pipeline.perception.preparation import GREY_LEVEL
+
 SIDE_PX = 48
 """Height and width of a view."""
 WINDOW = 1.4
 """A view shows so many times a box's width and height."""
 ROUNDS = 2
 """Looks at each box."""
-GREY_LEVEL = 114.0
-"""What lies beside a picture."""
 SMALLEST_PX = 1.0
 """No side of a box becomes shorter than this."""
 
