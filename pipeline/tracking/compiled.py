@@ -68,7 +68,7 @@ def advance(
 def smoother() -> tuple[Callable, Callable] | None:
     """Return hindsight.smoothing.smooth_numpy and forwards_numpy compiled, or None: see `available`.
 
-    They take measurement, elapsed, seen and speed_noise as those do, of one place at least.
+    They take measurement, elapsed, seen, speed_noise and share as those do, of one place at least.
     """
     quick = _smoother() if available() else None
     return quick and tuple(partial(_call, function) for function in quick)
@@ -166,7 +166,7 @@ def _smoother() -> tuple[Callable, Callable] | None:
     def compile_on(on_disk: bool) -> tuple[Callable, Callable]:
         from pipeline.tracking.kernels.core import smoother_for
 
-        arguments = (np.zeros((0, 0, 4)), np.zeros((0, 0)), np.zeros((0, 0), bool), 1.0)
+        arguments = (np.zeros((0, 0, 4)), np.zeros((0, 0)), np.zeros((0, 0), bool), 1.0, np.zeros(0))
         return smoother_for(arguments, _digest(), on_disk=on_disk)
 
     return _compiled(compile_on)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_POSITION_STD = 1 / 20
+MEASURED_POSITION_STD = 1 / 20
 _VELOCITY_STD = 1 / 160
 """Noise as a share of the box height: reference implementation, kalman_filter.py, `_std_weight_*`."""
 
@@ -53,7 +53,7 @@ def initiate(measurement: np.ndarray, speed_noise: float = 1.0) -> tuple[np.ndar
     height = measurement[:, _HEIGHT]
     mean = np.concatenate([measurement, np.zeros_like(measurement)], axis=1)
     cov = np.zeros((len(measurement), 4, 3))
-    cov[:, :, 0] = _variance(_BIRTH_POSITION * _POSITION_STD * height, _ASPECT_STD)
+    cov[:, :, 0] = _variance(_BIRTH_POSITION * MEASURED_POSITION_STD * height, _ASPECT_STD)
     cov[:, :, 2] = _variance(_BIRTH_VELOCITY * _VELOCITY_STD * speed_noise * height, _ASPECT_VELOCITY_STD)
     return mean, cov
 
@@ -64,7 +64,7 @@ def predict(
     elapsed: float | np.ndarray = 1.0,
     *,
     speed_noise: float = 1.0,
-    position_std: float = _POSITION_STD,
+    position_std: float = MEASURED_POSITION_STD,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Advance N states by `elapsed` frames, above 0, not only whole ones. mean (N, 8), cov (N, 4, 3); same shapes out.
 
@@ -119,7 +119,7 @@ def warp(mean: np.ndarray, cov: np.ndarray, affine: np.ndarray) -> tuple[np.ndar
 
 def project(mean: np.ndarray, cov: np.ndarray, noise_share: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Say what N states expect to be measured: mean (N, 4) and variance (N, 4), measurement noise included."""
-    noise = _variance(_POSITION_STD * mean[:, _HEIGHT], MEASURED_ASPECT_STD)
+    noise = _variance(MEASURED_POSITION_STD * mean[:, _HEIGHT], MEASURED_ASPECT_STD)
     return mean[:, :4], cov[:, :, 0] + noise_share * noise
 
 

@@ -26,8 +26,19 @@ second, for noise."""
 
 ASPECT_SHARE = (ASPECT_STD / kalman.MEASURED_ASPECT_STD) ** 2
 
+LEAST_NOISE_SHARE = 0.25
+"""Of the variance: boxes are at least half as wrong as the tracker says, however evenly they follow each other. A
+detector that is wrong in the same way in frames that look the same is wrong without jitter."""
+
+_BELIEF_BOXES = 2
+"""The tracker's word on how wrong places are counts as so many boxes."""
+_EVEN_TIMES = 0.1
+"""Frames whose distances differ by no more than this share follow each other evenly."""
+_OF_A_THIRD_DIFFERENCE = 1 + 9 + 9 + 1
+"""Squares of its coefficients: so many times the variance of a value has the third difference of unrelated ones."""
 _ASPECT = 2
-_NOISE_SHARE = np.array([1.0, 1.0, ASPECT_SHARE, 1.0])
+_PLACES = (0, 1, 3)
+_AXIS_SHARES = np.array([1.0, 1.0, ASPECT_SHARE, 1.0])
 
 
 def smooth(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float = 1.0) -> np.ndarray:
@@ -38,18 +49,45 @@ def smooth(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed
     seen         (F, C)    bool, row 0 all true. Places after a column's last seen one are predictions: leave them out
     speed_noise            as in deep_sort.advance
 
-    Compiled where numba is installed (pipeline.tracking.compiled), otherwise `smooth_numpy`: equal bits.
+    How wrong the places of a column are is `noise_share` of what the tracker says. Compiled where numba is installed
+    (pipeline.tracking.compiled), otherwise `smooth_numpy`: equal bits.
     """
     if len(measurement) == 0:
         return np.empty_like(measurement)
-    return _quickest()[0](measurement, elapsed, seen, float(speed_noise))
+    share = noise_share(measurement, elapsed, seen)
+    return _quickest()[0](measurement, elapsed, seen, float(speed_noise), share)
+
+
+def noise_share(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Return how wrong the boxes of each column are, (C,), as a share of the variance the tracker expects.
+
+    A smooth way leaves next to nothing of its third differences, and jitter leaves 20 times its variance (Rice 1984,
+    "Bandwidth choice for nonparametric regression", after von Neumann 1941), so four boxes in a row tell. Between
+    LEAST_NOISE_SHARE and 1: boxes as exact as a laser's are hardly touched, and jittery ones smoothed as the tracker
+    would. Arguments as `smooth` takes them.
+    """
+    n_chains = seen.shape[1]
+    if len(seen) < 4:
+        return np.ones(n_chains)
+    steps = np.stack([elapsed[1:-2], elapsed[2:-1], elapsed[3:]])
+    told = seen[:-3] & seen[1:-2] & seen[2:-1] & seen[3:] & (np.ptp(steps, axis=0) <= _EVEN_TIMES * steps.max(axis=0))
+    jitter = np.square(np.diff(measurement[:, :, _PLACES], 3, axis=0)).mean(axis=2) / _OF_A_THIRD_DIFFERENCE
+    expected = np.square(kalman.MEASURED_POSITION_STD * measurement[1:-2, :, 3])
+    count = told.sum(axis=0)
+    share = _sum_of(jitter, told) / np.maximum(_sum_of(expected, told), 1e-12)
+    return np.clip((count * share + _BELIEF_BOXES) / (count + _BELIEF_BOXES), LEAST_NOISE_SHARE, 1.0)
+
+
+def _sum_of(values: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """Sum the values (F, C) that are `told` down each column, one after the other: equal bits whatever is beside it."""
+    return np.add.accumulate(np.where(told, values, 0), axis=0)[-1]
 
 
 def last_state(
     measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean (C, 8) and cov (C, 4, 3) of every column after its last seen place."""
-    mean, cov, _, _ = _quickest()[1](measurement, elapsed, seen, float(speed_noise))
+    """Return mean (C, 8) and cov (C, 4, 3) of every column after its last seen place, for the tracker's noise."""
+    mean, cov, _, _ = _quickest()[1](measurement, elapsed, seen, float(speed_noise), np.ones(seen.shape[1]))
     last = len(seen) - 1 - seen[::-1].argmax(axis=0)
     column = np.arange(seen.shape[1])
     return mean[last, column], cov[last, column]
@@ -60,10 +98,12 @@ def _quickest() -> tuple[Callable, Callable]:
     return compiled.smoother() or (smooth_numpy, forwards_numpy)
 
 
-def smooth_numpy(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float) -> np.ndarray:
-    """Smooth as `smooth` says, one place at least: the twin that needs no compiler."""
+def smooth_numpy(
+    measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float, share: np.ndarray
+) -> np.ndarray:
+    """Smooth as `smooth` says, one place at least, by shares (C,) of noise: the twin that needs no compiler."""
     smoothed = np.empty_like(measurement)
-    mean, cov, mean_ahead, cov_ahead = forwards_numpy(measurement, elapsed, seen, speed_noise)
+    mean, cov, mean_ahead, cov_ahead = forwards_numpy(measurement, elapsed, seen, speed_noise, share)
     later = mean[-1]
     smoothed[-1] = later[:, :4]
     for place in range(len(measurement) - 2, -1, -1):
@@ -75,10 +115,11 @@ def smooth_numpy(measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray,
 
 
 def forwards_numpy(
-    measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float
+    measurement: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, speed_noise: float, share: np.ndarray
 ) -> tuple[np.ndarray, ...]:
     """Filter: mean (F, C, 8) and cov (F, C, 4, 3) after each place, and the same as predicted for it."""
     n_places, n_chains = seen.shape
+    noise = share[:, None] * _AXIS_SHARES
     mean, cov = np.empty((n_places, n_chains, 8)), np.empty((n_places, n_chains, 4, 3))
     mean_ahead, cov_ahead = np.empty_like(mean), np.empty_like(cov)
     mean[0], cov[0] = kalman.initiate(measurement[0], speed_noise)
@@ -95,7 +136,7 @@ def forwards_numpy(
         mean_ahead[place], cov_ahead[place] = mean[place], cov[place] = ahead
         here = np.flatnonzero(seen[place])
         mean[place, here], cov[place, here] = kalman.update(
-            ahead[0][here], ahead[1][here], measurement[place, here], _NOISE_SHARE
+            ahead[0][here], ahead[1][here], measurement[place, here], noise[here]
         )
     return mean, cov, mean_ahead, cov_ahead
 

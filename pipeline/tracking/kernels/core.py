@@ -42,13 +42,13 @@ def compiled_for(arguments: tuple, sources: int, *, on_disk: bool) -> Callable:
 def smoother_for(arguments: tuple, sources: int, *, on_disk: bool) -> tuple[Callable, Callable]:
     """Return kernels.smoothing.smooth and forwards, compiled likewise."""
 
-    def smooth(measurement, elapsed, seen, speed_noise):
+    def smooth(measurement, elapsed, seen, speed_noise, share):
         sources  # noqa: B018
-        return smoothing.smooth(measurement, elapsed, seen, speed_noise)
+        return smoothing.smooth(measurement, elapsed, seen, speed_noise, share)
 
-    def forwards(measurement, elapsed, seen, speed_noise):
+    def forwards(measurement, elapsed, seen, speed_noise, share):
         sources  # noqa: B018
-        return smoothing.forwards(measurement, elapsed, seen, speed_noise)
+        return smoothing.forwards(measurement, elapsed, seen, speed_noise, share)
 
     compiled = njit(tuple(typeof(argument) for argument in arguments), cache=on_disk)
     return compiled(smooth), compiled(forwards)

@@ -15,8 +15,8 @@ FIRST_ASPECT_VARIANCE = smoothing.ASPECT_STD**2
 
 
 @njit
-def forwards(measurement, elapsed, seen, speed_noise):
-    """Filter F places of C chains. Arguments as in smoothing.smooth; F must not be 0.
+def forwards(measurement, elapsed, seen, speed_noise, share):
+    """Filter F places of C chains. Arguments as in smoothing.smooth_numpy; F must not be 0.
 
     Returns mean (F, C, 8) and cov (F, C, 4, 3) after each place, and the same as predicted for it.
     """
@@ -43,7 +43,7 @@ def forwards(measurement, elapsed, seen, speed_noise):
                     chain,
                     measurement[place],
                     chain,
-                    1.0,
+                    share[chain],
                     ASPECT_SHARE,
                     mean[place],
                     cov[place],
@@ -55,9 +55,9 @@ def forwards(measurement, elapsed, seen, speed_noise):
 
 
 @njit
-def smooth(measurement, elapsed, seen, speed_noise):
-    """Return the smoothed boxes (F, C, 4). Arguments as in smoothing.smooth; F must not be 0."""
-    mean, cov, mean_ahead, cov_ahead = forwards(measurement, elapsed, seen, speed_noise)
+def smooth(measurement, elapsed, seen, speed_noise, share):
+    """Return the smoothed boxes (F, C, 4). Arguments as in smoothing.smooth_numpy; F must not be 0."""
+    mean, cov, mean_ahead, cov_ahead = forwards(measurement, elapsed, seen, speed_noise, share)
     n_places, n_chains = seen.shape
     way = np.empty((n_places, n_chains, 4))
     for place in range(n_places - 1, -1, -1):

@@ -11,10 +11,10 @@ from pipeline.tracking.hindsight import smoothing
 HEIGHT = 100.0
 
 
-def exact_way(values: np.ndarray, elapsed: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def exact_way(values: np.ndarray, elapsed: np.ndarray, seen: np.ndarray, share: float) -> np.ndarray:
     """Return the posterior mean of one coordinate (F,): the joint normal of every state, conditioned on what was seen.
 
-    Written from the model alone: no recursion, no blocks.
+    Written from the model alone: no recursion, no blocks. `share` is smoothing.noise_share of the chain.
     """
     n_places = len(values)
     place_std, speed_std, seen_std = smoothing.POSITION_STD * HEIGHT, HEIGHT / 160, HEIGHT / 20
@@ -34,7 +34,7 @@ def exact_way(values: np.ndarray, elapsed: np.ndarray, seen: np.ndarray) -> np.n
     place = cov[:, :, 0, 0]
     there = np.flatnonzero(seen)[1:]  # the first box is where the prior lies
     prior = np.full(n_places, values[0])
-    gain = place[:, there] @ np.linalg.inv(place[np.ix_(there, there)] + seen_std**2 * np.eye(len(there)))
+    gain = place[:, there] @ np.linalg.inv(place[np.ix_(there, there)] + share * seen_std**2 * np.eye(len(there)))
     return prior + gain @ (values[there] - prior[there])
 
 
@@ -55,8 +55,9 @@ def test_equals_the_exact_posterior(seed):
     seen = rng.random((n_places, n_chains)) < 0.6
     seen[0] = seen[-1] = True
     way = smoothing.smooth(boxes_of(values), elapsed, seen)
+    share = smoothing.noise_share(boxes_of(values), elapsed, seen)
     for chain in range(n_chains):
-        expected = exact_way(values[:, chain], elapsed[:, chain], seen[:, chain])
+        expected = exact_way(values[:, chain], elapsed[:, chain], seen[:, chain], share[chain])
         np.testing.assert_allclose(way[:, chain, 0], expected, rtol=1e-8, atol=1e-7)
     np.testing.assert_allclose(way[..., 1:], np.broadcast_to([50.0, 0.4, HEIGHT], way[..., 1:].shape))
 
@@ -105,7 +106,7 @@ def test_compiled_and_numpy_give_equal_bits(seed):
     elapsed = rng.choice([1.0, 1.0, 2.0, 0.7, 30.0, 1e-9], (n_places, n_chains))
     seen = rng.random((n_places, n_chains)) < 0.7
     seen[0] = True
-    arguments = (measurement, elapsed, seen, rng.choice([1.0, 2.5]))
+    arguments = (measurement, elapsed, seen, rng.choice([1.0, 2.5]), rng.uniform(0.25, 1, n_chains))
     before = [array.copy() for array in arguments[:3]]
     np.testing.assert_array_equal(quick[0](*arguments), smoothing.smooth_numpy(*arguments))
     for got, expected in zip(quick[1](*arguments), smoothing.forwards_numpy(*arguments)):
@@ -124,13 +125,73 @@ def test_without_a_compiler(monkeypatch):
 
 
 def test_a_walkers_stride_is_no_noise():
-    """A box that widens with the legs once a second at 10 fps keeps most of that; one wrong frame is mostly undone."""
+    """A box that widens with the legs once a second at 10 fps keeps most of that; one wrong frame is mostly undone.
+
+    Undone where boxes jitter anyway: those that do not are believed.
+    """
     frame = np.arange(80)
     stride = 0.4 + 0.1 * np.sin(2 * np.pi * frame / 10)
     jump = np.full(80, 0.4)
     jump[40] = 0.5
     measurement = boxes_of(np.repeat(2.0 * frame[:, None], 2, axis=1))
     measurement[:, 0, 2], measurement[:, 1, 2] = stride, jump
+    measurement[:, :, :2] += np.random.default_rng(0).normal(0, HEIGHT / 20, (80, 2, 2))
     way = smoothing.smooth(measurement, np.ones((80, 2)), np.ones((80, 2), bool))[..., 2]
     assert np.ptp(way[20:60, 0]) > 0.65 * np.ptp(stride)
     assert way[40, 1] - 0.4 < 0.5 * 0.1
+
+
+def places_of(rng: np.random.Generator, jitter: float, n_places: int = 400) -> np.ndarray:
+    """Return measurements (F, 1, 4) of somebody who walks in a curve, as wrong as `jitter` says, in pixels."""
+    measurement = boxes_of(np.cumsum(3 * np.sin(np.arange(n_places) / 25))[:, None])
+    measurement[..., [0, 1, 3]] += rng.normal(0, jitter, (n_places, 1, 3))
+    return measurement
+
+
+@pytest.mark.parametrize(
+    ("jitter", "wanted"), [(0.2, 0.25), (1.5, 0.25), (3.5, 0.49), (4.2, 0.71), (5.0, 1.0), (9.0, 1.0)]
+)
+def test_how_wrong_boxes_are_shows_in_their_jitter(jitter, wanted):
+    """The tracker expects a twentieth of the height, 5 pixels."""
+    measurement = places_of(np.random.default_rng(1), jitter)
+    share = smoothing.noise_share(measurement, np.ones((400, 1)), np.ones((400, 1), bool))
+    assert share == pytest.approx([wanted], abs=0.1)
+
+
+def test_exact_boxes_stay_and_jittery_ones_are_smoothed():
+    rng = np.random.default_rng(2)
+    true = places_of(rng, 0.0)
+    for jitter, left in ((1.0, 0.95), (5.0, 0.6)):
+        shown = true + np.where(np.arange(4) == 0, rng.normal(0, jitter, (400, 1, 1)), 0)
+        shown[..., 1] += rng.normal(0, jitter, (400, 1))
+        shown[..., 3] += rng.normal(0, jitter, (400, 1))
+        way = smoothing.smooth(shown, np.ones((400, 1)), np.ones((400, 1), bool))
+        assert np.abs(way - true)[10:, 0, 0].mean() < left * np.abs(shown - true)[10:, 0, 0].mean()
+
+
+def test_only_four_boxes_in_a_row_and_in_even_time_tell_how_wrong_they_are():
+    exact = boxes_of(2.0 * np.arange(40)[:, None])
+    seen, even = np.ones((40, 1), bool), np.ones((40, 1))
+    assert smoothing.noise_share(exact, even, seen) < 0.3
+    missing = seen.copy()
+    missing[3::4] = False
+    assert smoothing.noise_share(exact, even, missing) == 1
+    uneven = np.resize([1.0, 1.0, 3.0], 40)[:, None]
+    assert smoothing.noise_share(exact, uneven, seen) == 1
+    assert smoothing.noise_share(exact[:3], even[:3], seen[:3]) == 1
+    few = smoothing.noise_share(exact[:5], even[:5], seen[:5])
+    assert 0.4 < few < 0.6  # two of them, against the tracker's word, which counts for two
+
+
+def test_every_column_is_as_wrong_as_its_own_boxes_whatever_stands_beside_or_after_it():
+    rng = np.random.default_rng(3)
+    one, other = places_of(rng, 3.5), places_of(rng, 0.5)
+    other[300:] = 0.0  # it ended
+    seen = np.ones((400, 2), bool)
+    seen[300:, 1] = False
+    both = smoothing.noise_share(np.concatenate([one, other], axis=1), np.ones((400, 2)), seen)
+    alone = [
+        smoothing.noise_share(one, np.ones((400, 1)), seen[:, :1])[0],
+        smoothing.noise_share(other[:300], np.ones((300, 1)), seen[:300, 1:])[0],
+    ]
+    np.testing.assert_array_equal(both, alone)
