@@ -8,8 +8,8 @@
 #         previews of the same collection in intel_previews/*.gif
 # YOLOX   yolox_nano.onnx (Apache-2.0), who says what is in them
 #
-# DEVICE=cuda trains on a GPU, in one process. STEPS, REFINING, PICTURES, EPOCHS and WORLDS make it longer or shorter: those of the
-# cards without them, and then PROCESSES has to be 2, since batch norm sees the pictures of its own process.
+# DEVICE=cuda trains on a GPU, in one process. STEPS, REFINING, JUDGING, PICTURES, EPOCHS and WORLDS make it longer or
+# shorter: those of the cards without them, and then PROCESSES has to be 2, since batch norm sees the pictures of its own process.
 set -euo pipefail
 
 if [ $# -ne 3 ]; then
@@ -17,8 +17,8 @@ if [ $# -ne 3 ]; then
     exit 2
 fi
 out=$1 clips=$2 yolox=$3
-device=${DEVICE:-cpu} steps=${STEPS:-7000} refining=${REFINING:-5000} pictures=${PICTURES:-12} epochs=${EPOCHS:-4} worlds=${WORLDS:-}
-processes=${PROCESSES:-2} cores=$(nproc)
+device=${DEVICE:-cpu} worlds=${WORLDS:-} processes=${PROCESSES:-2} cores=$(nproc)
+steps=${STEPS:-7000} refining=${REFINING:-5000} judging=${JUDGING:-3500} pictures=${PICTURES:-12} epochs=${EPOCHS:-4}
 if [ "$device" != cpu ]; then processes=1; fi
 
 nightfleet train scenes --out "$out/scenes-5000" --worlds "${worlds:-500}" --seed 5000 --processes "$cores"
@@ -35,12 +35,15 @@ nightfleet train one-shot --data "$out/scenes-5000" --data "$out/scenes-6000" --
 nightfleet train refiner "$out/one-shot/one_shot.safetensors" --data "$out/scenes-5000" --data "$out/scenes-6000" \
     --data "$out/town-7000" --data "$out/labels" --out "$out/refiner" --steps "$refining" --precision bfloat16 \
     --threads "$processes" --device "$device" --resume
+nightfleet train scores "$out/refiner/one_shot.safetensors" --data "$out/scenes-5000" --data "$out/scenes-6000" \
+    --data "$out/town-7000" --data "$out/labels" --out "$out/scores" --steps "$judging" --precision bfloat16 \
+    --threads "$processes" --device "$device" --resume
 
 # Scores are held beside what is right in worlds that nobody was trained on.
 nightfleet train scenes --out "$out/scenes-8000" --worlds "${worlds:-40}" --seed 8000 --processes "$cores"
 nightfleet train scenes --place town --out "$out/town-8000" --worlds "${worlds:-20}" --sequences-per-world 4 \
     --frames 6 --seed 8000 --processes "$cores"
-nightfleet train calibrate "$out/refiner/one_shot.safetensors" --data "$out/scenes-8000" --data "$out/town-8000" \
+nightfleet train calibrate "$out/scores/one_shot.safetensors" --data "$out/scenes-8000" --data "$out/town-8000" \
     --device "$device" --out "$out/one_shot.safetensors"
 
 nightfleet train embedder --data "$out/scenes-5000" --out "$out/embedder" --backbone colours --rate 0.0003 \

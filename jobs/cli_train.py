@@ -17,6 +17,18 @@ from pipeline.types import TRAFFIC_CLASSES
 
 INCOMPLETE = 3
 
+Data = Annotated[list[Path], typer.Option(help="Folder of labelled sequences (MOTChallenge); may be repeated.")]
+Out = Annotated[Path, typer.Option(help="Folder for weights, log and checkpoint.")]
+Steps = Annotated[int, typer.Option(min=1, help="Batches shown.")]
+Pictures = Annotated[int, typer.Option(min=1, help="Pictures in a batch.")]
+Side = Annotated[int, typer.Option(min=32, help="Pixels of each, a multiple of 32.")]
+Rate = Annotated[float, typer.Option(min=0, help="Highest learning rate.")]
+Precision = Annotated[str, typer.Option(help="float32, or bfloat16 where the processor has it.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Threads = Annotated[int, typer.Option(min=1, help="Processor threads.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where a killed training stopped.")]
+
 app = typer.Typer(help="Make training data, and train detectors and embedders on it.", no_args_is_help=True)
 
 
@@ -122,13 +134,13 @@ def _rendered(result: dict) -> None:
 
 @app.command("one-shot", epilog=example("nightfleet train one-shot --data scenes --data labels --out trained"))
 def one_shot(
-    data: Annotated[list[Path], typer.Option(help="Folder of labelled sequences (MOTChallenge); may be repeated.")],
-    out: Annotated[Path, typer.Option(help="Folder for weights, log and checkpoint.")],
-    steps: Annotated[int, typer.Option(min=1, help="Batches shown.")] = 6000,
-    pictures: Annotated[int, typer.Option(min=1, help="Pictures in a batch.")] = 8,
-    height: Annotated[int, typer.Option(min=32, help="Pixels of each, a multiple of 32.")] = 288,
-    width: Annotated[int, typer.Option(min=32, help="Pixels of each, a multiple of 32.")] = 384,
-    rate: Annotated[float, typer.Option(min=0, help="Highest learning rate.")] = 0.001,
+    data: Data,
+    out: Out,
+    steps: Steps = 6000,
+    pictures: Pictures = 8,
+    height: Side = 288,
+    width: Side = 384,
+    rate: Rate = 0.001,
     classes: Annotated[str, typer.Option(help="COCO names of what it shall find.")] = ",".join(TRAFFIC_CLASSES),
     init: Annotated[str, typer.Option(help="imagenet, random, or weights to go on from.")] = "imagenet",
     frozen_stages: Annotated[
@@ -137,14 +149,14 @@ def one_shot(
     identity: Annotated[
         str, typer.Option(help="pairs within a batch, or classes: FairMOT's classification.")
     ] = "pairs",
-    precision: Annotated[str, typer.Option(help="float32, or bfloat16 where the processor has it.")] = "float32",
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Precision = "float32",
+    seed: Seed = 0,
+    device: Device = "auto",
     processes: Annotated[
         int, typer.Option(min=1, help="Processes that share each batch: one for each processor core.")
     ] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Processor threads of each.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed training stopped.")] = False,
+    resume: Resume = False,
     as_json: Json = False,
 ) -> None:
     """Train a network that finds people and vehicles and says what each looks like, in one pass (FairMOT)."""
@@ -163,29 +175,60 @@ def one_shot(
 @app.command(epilog=example("nightfleet train refiner trained/one_shot.safetensors --data scenes --out refined"))
 def refiner(
     weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A file that `nightfleet train one-shot` wrote.")],
-    data: Annotated[list[Path], typer.Option(help="Folder of labelled sequences (MOTChallenge); may be repeated.")],
-    out: Annotated[Path, typer.Option(help="Folder for weights, log and checkpoint.")],
-    steps: Annotated[int, typer.Option(min=1, help="Batches shown.")] = 5000,
-    pictures: Annotated[int, typer.Option(min=1, help="Pictures in a batch.")] = 16,
-    height: Annotated[int, typer.Option(min=32, help="Pixels of each.")] = 288,
-    width: Annotated[int, typer.Option(min=32, help="Pixels of each.")] = 384,
-    rate: Annotated[float, typer.Option(min=0, help="Highest learning rate.")] = 0.002,
-    precision: Annotated[str, typer.Option(help="float32, or bfloat16 where the processor has it.")] = "float32",
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed training stopped.")] = False,
+    data: Data,
+    out: Out,
+    steps: Steps = 5000,
+    pictures: Pictures = 16,
+    height: Side = 288,
+    width: Side = 384,
+    rate: Rate = 0.002,
+    precision: Precision = "float32",
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = 1,
+    resume: Resume = False,
     as_json: Json = False,
 ) -> None:
     """Train a second, close look at each box of a one-shot network, which moves its sides to where the thing ends."""
     from jobs import train_refiner as job
 
-    recipe = job.RefinerRecipe(
-        steps=steps, pictures=pictures, size_hw=(height, width), rate=rate, seed=seed, precision=precision
-    )
+    recipe = job.RefinerRecipe(steps, pictures, (height, width), rate, seed, precision)
     with TrainingProgress(quiet=as_json) as shown:
         result = job.train_refiner(
             weights, data, out, recipe, device=device, threads=threads, resume=resume, tell=shown
+        )
+    printing.emit(result, as_json, _trained)
+
+
+@app.command(
+    epilog=example("nightfleet train scores refined/one_shot.safetensors --data scenes --data street --out judged")
+)
+def scores(
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="A file that `nightfleet train refiner` wrote.")],
+    data: Data,
+    out: Out,
+    steps: Steps = 3500,
+    pictures: Pictures = 16,
+    height: Side = 288,
+    width: Side = 384,
+    rate: Rate = 0.001,
+    precision: Precision = "float32",
+    seed: Seed = 0,
+    device: Device = "auto",
+    threads: Threads = 1,
+    resume: Resume = False,
+    as_json: Json = False,
+) -> None:
+    """Teach the close look at each box to say how well it fits something: fewer lamp posts are taken for people.
+
+    The pictures of every --data are shown as often.
+    """
+    from jobs import train_refiner as job
+
+    recipe = job.RefinerRecipe(steps, pictures, (height, width), rate, seed, precision)
+    with TrainingProgress(quiet=as_json) as shown:
+        result = job.train_refiner(
+            weights, data, out, recipe, device=device, threads=threads, resume=resume, tell=shown, judging=True
         )
     printing.emit(result, as_json, _trained)
 
@@ -199,8 +242,8 @@ def calibrate(
         list[Path], typer.Option(help="Folder of labelled sequences it was not trained on; may be repeated.")
     ],
     out: Annotated[Path, typer.Option(help="File for the calibrated weights.")],
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="Processor threads.")] = 1,
+    device: Device = "auto",
+    threads: Threads = 1,
     as_json: Json = False,
 ) -> None:
     """Make a one-shot network's scores say how often they are right: of boxes scored 0.7, seven in ten."""
@@ -251,9 +294,9 @@ def embedder(
         int, typer.Option(min=1, help="Of a lake: later ones join the identities it is confident of.")
     ] = 1,
     init: Annotated[str | None, typer.Option(help="imagenet, or an embedder to go on from, as it is built.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on where a killed training stopped.")] = False,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    resume: Resume = False,
+    seed: Seed = 0,
+    device: Device = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Processor threads; all without it.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -17,8 +17,8 @@ def calibrate(
 ) -> dict[str, Any]:
     """Write the network of `weights` to `out` with scores that are right as often as they say, on pictures of `data`.
 
-    Returns out, pictures, slope and shift of the line, and reliability before and after (rows of from, to, boxes,
-    mean_score, right). Raises WeightsError, TruthError or UserError, one sentence, for what cannot be used.
+    Returns out, pictures, the numbers of the fit (see calibration.Fit), and reliability before and after (rows of from,
+    to, boxes, mean_score, right). Raises WeightsError, TruthError or UserError, one sentence, for what cannot be used.
     """
     frames = read_folders(data).frames()
     device = resolve_device(device, "--device")
@@ -30,15 +30,18 @@ def calibrate(
             f"{where}: expected boxes that are right and some that are wrong, got {judged.right.sum()} right of "
             f"{len(judged.right)}; give data that are labelled with the network's classes, or more of them"
         )
-    line = calibration.fit(judged)
-    if line.slope <= 0:
+    fit = calibration.fit(judged)
+    if min(fit.heat.slope, fit.heat_share, fit.look.slope) <= 0:
         raise UserError(f"{where}: higher scores are no more often right there; give data labelled as it was trained")
-    calibration.write(weights, line, out)
+    calibration.write(weights, fit, out)
     return {
         "out": str(out),
         "pictures": len(frames),
-        "slope": line.slope,
-        "shift": line.shift,
+        "slope": fit.heat.slope,
+        "shift": fit.heat.shift,
+        "heat_share": fit.heat_share,
+        "look_slope": fit.look.slope,
+        "look_shift": fit.look.shift,
         "before": judged.reliability(),
-        "after": judged.moved(line).reliability(),
+        "after": judged.moved(fit).reliability(),
     }

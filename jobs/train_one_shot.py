@@ -9,10 +9,9 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.perception.device import resolve_device, settle
-from pipeline.perception.networks.one_shot import SIZE_MULTIPLE
 from pipeline.training.mot_folders import read_folders
 from pipeline.training.one_shot import Recipe, train
-from pipeline.training.stepping import PRECISIONS, Step
+from pipeline.training.stepping import Step, check_options
 from pipeline.types import COCO_CLASSES, TRAFFIC_CLASSES
 
 IDENTITY = ("pairs", "classes")
@@ -30,12 +29,9 @@ def recipe(*, classes: str, identity: str, precision: str, size_hw: tuple[int, i
         raise UserError(f"--classes: names one twice, got {classes!r}; write each once")
     if not names:
         raise UserError(f"--classes: names none; write COCO names such as {', '.join(TRAFFIC_CLASSES)}")
-    for option, value, known in (("--identity", identity, IDENTITY), ("--precision", precision, PRECISIONS)):
-        if value not in known:
-            raise UserError(f"{option}: expected {' or '.join(known)}, got {value!r}")
-    for option, pixels in zip(("--height", "--width"), size_hw, strict=True):
-        if pixels % SIZE_MULTIPLE:
-            raise UserError(f"{option}: expected a multiple of {SIZE_MULTIPLE}, got {pixels}")
+    if identity not in IDENTITY:
+        raise UserError(f"--identity: expected {' or '.join(IDENTITY)}, got {identity!r}")
+    check_options(size_hw, precision)
     return Recipe(classes=names, identity=identity, precision=precision, size_hw=size_hw, **rest)
 
 

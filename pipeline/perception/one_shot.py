@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
+from torchvision.ops import batched_nms
 
 from pipeline.perception.frames import DeviceFrames
 from pipeline.perception.networks import one_shot_file
 from pipeline.perception.networks.one_shot import SIZE_MULTIPLE, STRIDE
-from pipeline.perception.networks.peaks import Peaks, peaks
+from pipeline.perception.networks.peaks import peaks
 from pipeline.perception.networks.refiner import refined
 from pipeline.perception.networks.running import Running
 from pipeline.perception.preparation import GREY_LEVEL
@@ -22,6 +24,41 @@ LONGEST_PX = 1024
 """Larger pictures are shrunk to this, longer side: the network was trained on pictures of 640. Tiles see small ones."""
 MAX_FRAMES = 4
 """Frames run at a time: bounds memory."""
+LEAST_HEAT = 0.1
+"""Nobody looks closely at a place of which the heatmap says less, however low the scores that are wanted."""
+SAME_IOU = 0.6
+"""Of boxes of a class that overlap so much the surest is taken: two peaks may lead to the same thing."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Candidates:
+    """N boxes in T frames, frame by frame, and what speaks for each.
+
+    picture   (N,)    int64, row of the frame
+    layer     (N,)    int64, layer of the heatmap: the class
+    xyxy      (N, 4)  float32, pixels of the frames
+    heat      (N,)    float32, logits: what the heatmap says of their middles
+    look      (N,)    float32, logits: what a close look says of them; 0 where nobody judges
+    identity  (T, 128, h, w): what lies in each cell looks like
+    """
+
+    picture: torch.Tensor
+    layer: torch.Tensor
+    xyxy: torch.Tensor
+    heat: torch.Tensor
+    look: torch.Tensor
+    identity: torch.Tensor
+
+    @property
+    def score(self) -> torch.Tensor:
+        """How sure each is, (N,) in [0, 1]."""
+        return torch.sigmoid(self.heat + self.look)
+
+    def once_each(self) -> torch.Tensor:
+        """Return rows (M,), picture by picture: of those of a class that are one thing's, only the surest."""
+        n_layers = int(self.layer.max()) + 1 if len(self.layer) else 1
+        rows = batched_nms(self.xyxy, self.score, self.picture * n_layers + self.layer, SAME_IOU)
+        return rows[torch.sort(self.picture[rows], stable=True).indices]
 
 
 class OneShotModel:
@@ -34,9 +71,12 @@ class OneShotModel:
         layers = {"heat": len(self.class_names), "box": 4, "identity": EMBEDDING_DIM}
         outputs = {name: ["n", channels, "rows", "columns"] for name, channels in layers.items()}
         self._run = Running(file.network, outputs, device=device, threads=threads)
-        self._refiner = None
+        self._refiner, self._judges, self._heat_share = None, False, 1.0
         if file.refiner is not None:
-            self._refiner = Running(file.refiner, {"shifts": ["n", 4]}, device=device, threads=threads)
+            said = {"shifts": ["n", 4], "sure": ["n", 1]}
+            self._refiner = Running(file.refiner, said, device=device, threads=threads)
+            self._judges, self._heat_share = file.refiner.judges, float(file.refiner.heat_share)
+        self._class_id = np.array([COCO_CLASSES.index(name) for name in self.class_names], np.int16)
         self._seen: torch.Tensor | None = None
         self._identity: list[torch.Tensor] = []
 
@@ -44,32 +84,35 @@ class OneShotModel:
         """Return what is in frames (T, 3, H, W) uint8 RGB, in picture pixels, and keep how it looks for `looks`."""
         found: list[Detections] = []
         self._seen, self._identity = images, []
-        class_id = torch.tensor([COCO_CLASSES.index(name) for name in self.class_names], dtype=torch.int64)
         for part in images.split(MAX_FRAMES) if len(images) else ():
-            shown, factor_xy = fitted(part)
-            heat, box, identity = self._run(shown)
-            read = peaks(torch.sigmoid(heat), box, min_score)
-            xyxy = self._placed(read, part, factor_xy).cpu().numpy()
-            score, layer, picture = read.score.cpu().numpy(), read.layer.cpu(), read.picture.cpu().numpy()
-            coco = class_id[layer].numpy().astype(np.int16)
-            for row in range(len(part)):
-                mine = picture == row
-                found.append(Detections(xyxy[mine].astype(np.float32), score[mine].astype(np.float32), coco[mine]))
-            self._identity += list(identity.half())
+            seen = self.candidates(part, min_score)
+            self._identity += list(seen.identity.half())
+            rows = self.taken(seen)
+            rows = rows[seen.score[rows] >= min_score]
+            found += [self.detections(seen, rows[seen.picture[rows] == frame]) for frame in range(len(part))]
         return found
 
-    def _placed(self, read: Peaks, images: torch.Tensor, factor_xy: torch.Tensor) -> torch.Tensor:
-        """Return the boxes of peaks in the pixels of images (T, 3, H, W) uint8, refined where there is a refiner."""
-        xyxy = read.xyxy / factor_xy.repeat(2).to(read.xyxy)
-        if self._refiner is None:
-            return xyxy
-        look = lambda views: self._refiner(views)[0]  # noqa: E731
-        placed = xyxy.clone()
-        for row, image in enumerate(images):  # one by one: a frame of 4K takes 100 MB as numbers
+    def taken(self, seen: Candidates) -> torch.Tensor:
+        """Return the rows (M,) of candidates that are taken: each thing once, where it is judged which box is best."""
+        return seen.once_each() if self._judges else torch.arange(len(seen.layer), device=seen.layer.device)
+
+    def detections(self, seen: Candidates, rows: torch.Tensor) -> Detections:
+        """Return the candidates of rows (M,), all of one frame."""
+        xyxy, score, layer = (getattr(seen, name)[rows].cpu().numpy() for name in ("xyxy", "score", "layer"))
+        return Detections(xyxy.astype(np.float32), score.astype(np.float32), self._class_id[layer])
+
+    def candidates(self, images: torch.Tensor, min_score: float) -> Candidates:
+        """Return all in a few frames (T, 3, H, W) uint8 RGB that may be worth `min_score`, refined and judged."""
+        shown, factor_xy = fitted(images)
+        heat, box, identity = self._run(shown)
+        read = peaks(torch.sigmoid(heat), box, min(min_score, LEAST_HEAT) if self._judges else min_score)
+        xyxy, look = read.xyxy / factor_xy.repeat(2).to(read.xyxy), torch.zeros_like(read.score)
+        for row, image in enumerate(images if self._refiner else ()):  # one by one: 4K takes 100 MB as numbers
             mine = read.picture == row
             here = torch.zeros(int(mine.sum()), device=xyxy.device)
-            placed[mine] = refined(look, image[None].float(), xyxy[mine], here)
-        return placed
+            xyxy[mine], look[mine] = refined(self._refiner, image[None].float(), xyxy[mine], here)
+        heat = self._heat_share * torch.logit(read.score, 1e-6)
+        return Candidates(read.picture, read.layer, xyxy, heat, look, identity)
 
     def looks(self, images: torch.Tensor, xyxy: np.ndarray, frame_row: np.ndarray) -> np.ndarray:
         """Return how boxes (N, 4) of frames `frame_row` (N,) look: (N, 128) float32 of unit length.
@@ -77,7 +120,8 @@ class OneShotModel:
         It is read where a box's middle lies. Frames that were just looked at are not looked at again.
         """
         if self._seen is not images:
-            self.look(images, 1.0)
+            parts = [self._run(fitted(part)[0])[2] for part in images.split(MAX_FRAMES)]
+            self._seen, self._identity = images, [cells.half() for identity in parts for cells in identity]
         factor_xy = fitted_factor(*images.shape[2:])
         vectors = np.zeros((len(xyxy), EMBEDDING_DIM), np.float32)
         middle = torch.from_numpy((xyxy[:, :2] + xyxy[:, 2:]) / 2).float() * factor_xy / STRIDE

@@ -1,8 +1,9 @@
 """Scores that mean something: of a detector's boxes scored 0.7, seven in ten shall be right.
 
 A network trained with a focal loss is less sure than it is right. A logistic regression of right and wrong on the
-logit of the score (Platt 1999, "Probabilistic outputs for support vector machines") says by how much. Both its numbers
-go into the last layer of the heatmap, so that nobody who runs the network need know of them.
+logit of the score (Platt 1999, "Probabilistic outputs for support vector machines") says by how much. Where a box
+refiner judges boxes too, the regression is on what either says. All its numbers go into the last layers, so that nobody
+who runs the networks need know of them; the heatmap is calibrated by itself too, for those who run it alone.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from scipy.optimize import minimize
 from pipeline import boxes
 from pipeline.footage.stills import read_still
 from pipeline.perception.networks import one_shot_file
-from pipeline.perception.networks.one_shot import OneShotNetwork
 from pipeline.perception.one_shot import OneShotModel
 from pipeline.training.mot_folders import IGNORED, LabelledFrame
 from pipeline.training.views import cover
@@ -32,34 +32,41 @@ IGNORED_SHARE = 0.5
 """A box that lies in something to be ignored with so much of its area is neither right nor wrong."""
 EDGES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
-Look = Callable[[np.ndarray], Detections]
-"""A picture (H, W, 3) uint8 RGB to what is in it."""
+Look = Callable[[np.ndarray], tuple[Detections, np.ndarray]]
+"""A picture (H, W, 3) uint8 RGB to what is in it, and logits (N, 2) of each box: of the heatmap and of a close look."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Judged:
-    """N boxes of a detector: their scores (N,) float64 in (0, 1), and whether each is right (N,) bool.
+    """N boxes of a detector: logits (N, 2) of heatmap and close look, and whether each is right (N,) bool.
 
     missed  objects none of them shows
     """
 
-    score: np.ndarray
+    logit: np.ndarray
     right: np.ndarray
     missed: int
 
+    @property
+    def score(self) -> np.ndarray:
+        """Their scores (N,) in [0, 1]."""
+        return 1 / (1 + np.exp(-self.logit.sum(axis=1)))
+
     def reliability(self) -> list[dict[str, float]]:
         """Return a row for each range of scores: from, to, boxes, mean score and the share that is right."""
-        rows = []
+        rows, score = [], self.score
         for low, high in pairwise(EDGES):
-            mine = (self.score >= low) & (self.score < high if high < 1 else self.score <= 1)
+            mine = (score >= low) & (score < high if high < 1 else score <= 1)
             if mine.any():
-                shares = {"mean_score": float(self.score[mine].mean()), "right": float(self.right[mine].mean())}
+                shares = {"mean_score": float(score[mine].mean()), "right": float(self.right[mine].mean())}
                 rows.append({"from": low, "to": high, "boxes": int(mine.sum()), **shares})
         return rows
 
-    def moved(self, line: Line) -> Judged:
+    def moved(self, fit: Fit) -> Judged:
         """Return the same boxes with calibrated scores."""
-        return Judged(line(self.score), self.right, self.missed)
+        heat = fit.heat_share * fit.heat(self.logit[:, 0])
+        look = fit.look(self.logit[:, 1]) if self.logit[:, 1].any() else np.zeros(len(heat))
+        return Judged(np.column_stack([heat, look]), self.right, self.missed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +76,21 @@ class Line:
     slope: float
     shift: float
 
-    def __call__(self, score: np.ndarray) -> np.ndarray:
-        """Calibrate scores (N,) in (0, 1)."""
-        return 1 / (1 + np.exp(-(self.slope * _logit(score) + self.shift)))
+    def __call__(self, logit: np.ndarray) -> np.ndarray:
+        """Calibrate logits (N,)."""
+        return self.slope * logit + self.shift
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """The calibrated logit of a box is heat_share * heat(its own) + look(its own).
+
+    heat  makes of the heatmap's logit one that is right where nobody looks closely
+    """
+
+    heat: Line
+    heat_share: float = 1.0
+    look: Line = Line(1.0, 0.0)
 
 
 def of_network(
@@ -80,16 +99,25 @@ def of_network(
     """Judge what the one-shot network of a file sees in labelled pictures; see `judge`."""
     model = OneShotModel(weights, device=device, threads=threads)
 
-    def look(picture: np.ndarray) -> Detections:
-        return model.look(torch.from_numpy(picture)[None].permute(0, 3, 1, 2).to(device), LEAST_SCORE)[0]
+    def look(picture: np.ndarray) -> tuple[Detections, np.ndarray]:
+        seen = model.candidates(torch.from_numpy(picture)[None].permute(0, 3, 1, 2).to(device), LEAST_SCORE)
+        rows = model.taken(seen)
+        return model.detections(seen, rows), torch.stack([seen.heat[rows], seen.look[rows]], dim=1).cpu().numpy()
 
     return judge(look, frames, told)
 
 
-def write(weights: Path, line: Line, out: Path) -> None:
-    """Write the network of a file to another one, with the line in it."""
+@torch.no_grad()
+def write(weights: Path, fit: Fit, out: Path) -> None:
+    """Write the network of a file to another one, with the fit in it."""
     file = one_shot_file.read(weights)
-    fold(file.network, line)
+    before = float(file.refiner.heat_share) if file.refiner is not None else 1.0  # of one that is calibrated again
+    file.network.heat.weight.mul_(before * fit.heat.slope)
+    file.network.heat.bias.mul_(before * fit.heat.slope).add_(fit.heat.shift)
+    if file.refiner is not None and file.refiner.judges:
+        file.refiner.heat_share.fill_(fit.heat_share)
+        file.refiner.sure.weight.mul_(fit.look.slope)
+        file.refiner.sure.bias.mul_(fit.look.slope).add_(fit.look.shift)
     one_shot_file.write(out, file)
 
 
@@ -99,37 +127,41 @@ def judge(look: Look, frames: Sequence[LabelledFrame], told: Callable[[int, int]
     A box is right where it overlaps an object of its class that no surer one has taken by RIGHT_IOU. `told` hears the
     pictures done, and all of them. Raises UserError where a picture cannot be read.
     """
-    scores, rights, missed = [np.zeros(0)], [np.zeros(0, bool)], 0
+    logits, rights, missed = [np.zeros((0, 2))], [np.zeros(0, bool)], 0
     for nth, frame in enumerate(frames, start=1):
-        found = look(read_still(frame.path))
+        found, logit = look(read_still(frame.path))
         right, counts, left = _matched(found, frame)
-        scores.append(found.score[counts].astype(np.float64))
+        logits.append(logit[counts].astype(np.float64))
         rights.append(right[counts])
         missed += left
         told(nth, len(frames))
-    return Judged(np.concatenate(scores), np.concatenate(rights), missed)
+    return Judged(np.concatenate(logits), np.concatenate(rights), missed)
 
 
-def fit(judged: Judged) -> Line:
-    """Fit the line by maximum likelihood, with Platt's targets, which are never quite 0 or 1."""
-    x = _logit(judged.score)
-    n_right, n_wrong = int(judged.right.sum()), int((~judged.right).sum())
-    target = np.where(judged.right, (n_right + 1) / (n_right + 2), 1 / (n_wrong + 2))
+def fit(judged: Judged) -> Fit:
+    """Fit by maximum likelihood, with Platt's targets, which are never quite 0 or 1."""
+    (slope,), shift = _regressed(judged.logit[:, :1], judged.right)
+    alone = Line(slope, shift)
+    if not judged.logit[:, 1].any():
+        return Fit(alone)
+    (of_heat, of_look), rest = _regressed(judged.logit, judged.right)
+    heat_share = of_heat / slope
+    return Fit(alone, heat_share, Line(of_look, rest - heat_share * shift))
+
+
+def _regressed(logit: np.ndarray, right: np.ndarray) -> tuple[tuple[float, ...], float]:
+    """Return the slopes (K,) and the shift of a logistic regression of `right` (N,) on logits (N, K)."""
+    n_right, n_wrong = int(right.sum()), int((~right).sum())
+    target = np.where(right, (n_right + 1) / (n_right + 2), 1 / (n_wrong + 2))
 
     def loss(line: np.ndarray) -> tuple[float, np.ndarray]:
-        z = line[0] * x + line[1]
+        z = logit @ line[:-1] + line[-1]
         error = 1 / (1 + np.exp(-z)) - target
-        return float((np.logaddexp(0, z) - target * z).mean()), np.array([(error * x).mean(), error.mean()])
+        return float((np.logaddexp(0, z) - target * z).mean()), np.append(error @ logit / len(z), error.mean())
 
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B")
-    return Line(float(found.x[0]), float(found.x[1]))
-
-
-@torch.no_grad()
-def fold(network: OneShotNetwork, line: Line) -> None:
-    """Put the line into the network's last layer of the heatmap."""
-    network.heat.weight.mul_(line.slope)
-    network.heat.bias.mul_(line.slope).add_(line.shift)
+    found = minimize(loss, np.append(np.ones(logit.shape[1]), 0.0), jac=True, method="L-BFGS-B")
+    *slopes, shift = map(float, found.x)
+    return tuple(slopes), shift
 
 
 def _matched(found: Detections, frame: LabelledFrame) -> tuple[np.ndarray, np.ndarray, int]:
@@ -146,8 +178,3 @@ def _matched(found: Detections, frame: LabelledFrame) -> tuple[np.ndarray, np.nd
             free[best.argmax()] = False
     excused = cover(found.xyxy, frame.xyxy[~wanted]).max(axis=1, initial=0) >= IGNORED_SHARE
     return right, right | ~excused, int(free.sum())
-
-
-def _logit(score: np.ndarray) -> np.ndarray:
-    inside = np.clip(score, 1e-6, 1 - 1e-6)
-    return np.log(inside / (1 - inside))

@@ -64,10 +64,19 @@ class LabelledSequence:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class LabelledData:
-    """All sequences under one or several folders; `n_identities` of them differ."""
+    """All sequences under one or several folders; `n_identities` of them differ.
+
+    root  of each sequence, which of the folders it lies in
+    """
 
     sequences: tuple[LabelledSequence, ...]
     n_identities: int
+    root: tuple[int, ...] = ()
+
+    def even_weights(self) -> np.ndarray:
+        """Return for each picture of `frames` (N,) how often it comes up where those of every folder do as often."""
+        root = np.repeat(self.root, [len(sequence.frames) for sequence in self.sequences])
+        return 1 / np.bincount(root)[root]
 
     def frames(self) -> list[LabelledFrame]:
         """Return every picture, sequence by sequence."""
@@ -77,9 +86,10 @@ class LabelledData:
 def read_folders(roots: list[Path]) -> LabelledData:
     """Read every sequence under `roots`, in order of name. Raises TruthError, one sentence, where one is unusable."""
     sequences: list[LabelledSequence] = []
+    root_of: list[int] = []
     identity: dict[tuple[str, int], int] = {}
     worlds: dict[str, int] = {}
-    for root in roots:
+    for nth, root in enumerate(roots):
         found = _folders(Path(root))
         if not found:
             raise TruthError(
@@ -91,7 +101,8 @@ def read_folders(roots: list[Path]) -> LabelledData:
             number = worlds.setdefault(str(world), len(worlds))
             frames = _read(folder, number, len(sequences), str(world), identity)
             sequences.append(LabelledSequence(folder, world.name, frames))
-    return LabelledData(tuple(sequences), len(identity))
+            root_of.append(nth)
+    return LabelledData(tuple(sequences), len(identity), tuple(root_of))
 
 
 def data_digest(data: LabelledData) -> str:

@@ -39,16 +39,20 @@ class Batches(Generic[Made]):
         size_hw: tuple[int, int],
         seed: int,
         share: Share,
+        weights: np.ndarray | None = None,
     ) -> None:
         """`n_pictures` in a batch, each of `size_hw` pixels; of them those that are this process's share.
 
-        `made` turns its samples into a batch, drawing from the generator it is handed.
+        `made` turns its samples into a batch, drawing from the generator it is handed. weights (N,) tell how often the
+        frames (N,) come up, on average over each world; without them all come up as often.
         """
         self._by_world: dict[int, list[LabelledFrame]] = defaultdict(list)
-        for frame in frames:
+        often: dict[int, float] = defaultdict(float)
+        for frame, weight in zip(frames, np.ones(len(frames)) if weights is None else weights, strict=True):
             self._by_world[frame.world].append(frame)
+            often[frame.world] += float(weight)
         self._worlds = sorted(self._by_world)
-        counts = np.array([len(self._by_world[world]) for world in self._worlds], float)
+        counts = np.array([often[world] for world in self._worlds])
         self._share = counts / counts.sum()
         self._made = made
         self._n_pictures = n_pictures

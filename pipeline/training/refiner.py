@@ -98,11 +98,26 @@ def train(
     Raises WeightsError where `weights` is no such file, UserError where it lies where the result is to be written, and
     as training.one_shot.train does.
     """
+    return lead(RefinerRun, weights, data, recipe, out, device=device, resume=resume, tell=tell)
+
+
+def lead(
+    kind: type[RefinerRun],
+    weights: Path,
+    data: LabelledData,
+    recipe: RefinerRecipe,
+    out: Path,
+    *,
+    device: str,
+    resume: bool,
+    tell: Callable[[Step], None],
+) -> Path:
+    """Train as `train` does, whatever this kind of run teaches the refiner."""
     made = out / WEIGHTS_NAME
     if made.resolve() == Path(weights).resolve():
         raise UserError(f"{out}: the network with its refiner would be written over {weights}; give another --out")
     stepping.begin(out, resume=resume)
-    run = _Run(weights, data, recipe, device)
+    run = kind(weights, data, recipe, device)
     rows = run.restore(checkpoint.load(out, run.signature) if resume else None)
     stepping.make_folder(out)
     settings = {"steps": recipe.steps, "pictures": recipe.pictures, "rate": recipe.rate}
@@ -126,31 +141,41 @@ def wrong_boxes(samples: list[Sample], rng: np.random.Generator) -> WrongBoxes:
 def loss_of(shown: torch.Tensor, shifts: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
     """Return the loss of shifts (N, 4) that should take boxes `shown` to `wanted` (N, 4), and its parts as numbers."""
     size = (shown[:, 2:] - shown[:, :2]).repeat(1, 2)
-    missed = (1 - _iou(shown + shifts * size, wanted)).mean()
+    missed = (1 - iou_of(shown + shifts * size, wanted)).mean()
     shift = functional.smooth_l1_loss(shifts, (wanted - shown) / size, beta=SHIFT_BEND)
     loss = missed + SHIFT_WEIGHT * shift
-    before = (1 - _iou(shown, wanted)).mean()
+    before = (1 - iou_of(shown, wanted)).mean()
     parts = {"iou_loss_before": before, "iou_loss": missed, "shift": shift, "loss": loss}
     return loss, {name: float(value.detach()) for name, value in parts.items()}
 
 
-class _Run(stepping.Run):
+class RefinerRun(stepping.Run):
     """The refiner and all that changes beside it while it is trained."""
 
     changing = ("refiner", "average", "optimiser")
+    losses = ("iou_loss_before", "iou_loss", "shift", "loss")
 
     def __init__(self, weights: Path, data: LabelledData, recipe: RefinerRecipe, device: str) -> None:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.device = device
         self.file = one_shot_file.read(weights)
-        self.refiner = BoxRefiner().to(device, memory_format=torch.channels_last)
+        self.refiner = self.start(weights).to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.refiner).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(self.refiner.parameters(), lr=recipe.rate, weight_decay=WEIGHT_DECAY)
-        size = {"n_pictures": recipe.pictures, "size_hw": recipe.size_hw, "seed": recipe.seed, "share": Share()}
-        self.batches = Batches(data.frames(), wrong_boxes, **size)
+        self.batches = self.batches_of(data)
         whose = file_digest(weights, "a network saved by `nightfleet train one-shot`")
-        self.signature = digest(ALGORITHM_VERSION, asdict(recipe), whose, data_digest(data))
+        self.signature = digest(ALGORITHM_VERSION, type(self).__name__, asdict(recipe), whose, data_digest(data))
+
+    def start(self, weights: Path) -> BoxRefiner:
+        """Return what to begin with."""
+        return BoxRefiner()
+
+    def batches_of(self, data: LabelledData) -> Batches:
+        """Return what to learn from."""
+        recipe = self.recipe
+        size = {"n_pictures": recipe.pictures, "size_hw": recipe.size_hw, "seed": recipe.seed, "share": Share()}
+        return Batches(data.frames(), wrong_boxes, **size)
 
     def step(self) -> dict[str, float]:
         """Learn from the next batch; returns the losses before it."""
@@ -158,15 +183,10 @@ class _Run(stepping.Run):
         batch = self.batches.at(step)
         self.done += 1
         if len(batch.shown) < 2:  # nothing to see in these pictures; batch norm wants two
-            return dict.fromkeys(("iou_loss_before", "iou_loss", "shift", "loss"), 0.0)
+            return dict.fromkeys(self.losses, 0.0)
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate * rate_share(step, self.recipe.steps, WARM_UP_SHARE)
-        self.refiner.train()
-        images, shown, wanted, row = (getattr(batch, name).to(self.device) for name in batch.__slots__)
-        seen = views(images, shown, row).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
-            shifts = self.refiner(seen)
-        loss, parts = loss_of(shown, shifts.float(), wanted)
+        loss, parts = self.loss(batch, step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.refiner.parameters(), GRADIENT_LIMIT)
@@ -174,12 +194,26 @@ class _Run(stepping.Run):
         stepping.follow(self.average, self.refiner, step)
         return parts
 
+    def loss(self, batch: WrongBoxes, step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        """Return the loss of a batch, and its parts as numbers: those of `losses`."""
+        images, shown, wanted, row = (getattr(batch, name).to(self.device) for name in batch.__slots__)
+        shifts, _ = self.look(images, shown, row)
+        return loss_of(shown, shifts, wanted)
+
+    def look(self, images: torch.Tensor, xyxy: torch.Tensor, row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the shifts (N, 4) and logits (N, 1), float32, that the refiner in training has for boxes."""
+        self.refiner.train()
+        seen = views(images, xyxy, row).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.recipe.precision == "bfloat16"):
+            shifts, sure = self.refiner(seen)
+        return shifts.float(), sure.float()
+
     def write(self, path: Path) -> None:
         """Write the network with the averaged refiner."""
         one_shot_file.write(path, OneShotFile(self.file.network, self.file.class_names, self.average))
 
 
-def _iou(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+def iou_of(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """Return the overlap (N,) of boxes (N, 4) with boxes (N, 4), row by row."""
     common = (torch.minimum(one[:, 2:], other[:, 2:]) - torch.maximum(one[:, :2], other[:, :2])).clamp(min=0).prod(1)
     areas = sum((boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1) for boxes in (one, other))

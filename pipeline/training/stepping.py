@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from pipeline.errors import UserError
+from pipeline.perception.networks.one_shot import SIZE_MULTIPLE
 from pipeline.training import checkpoint
 from pipeline.training.log import Board, write_csv
 from pipeline.training.one_shot_batches import Batches
@@ -76,6 +77,15 @@ class Run(ABC):
     def close(self) -> None:
         """Let go of what makes batches."""
         self.batches.close()
+
+
+def check_options(size_hw: tuple[int, int], precision: str) -> None:
+    """Raise UserError where --height and --width are no multiples of SIZE_MULTIPLE, or --precision is none there is."""
+    for option, pixels in zip(("--height", "--width"), size_hw, strict=True):
+        if pixels % SIZE_MULTIPLE:
+            raise UserError(f"{option}: expected a multiple of {SIZE_MULTIPLE}, got {pixels}")
+    if precision not in PRECISIONS:
+        raise UserError(f"--precision: expected {' or '.join(PRECISIONS)}, got {precision!r}")
 
 
 def begin(out: Path, *, resume: bool) -> None:

@@ -9,6 +9,7 @@ import torch
 from jobs.export_onnx import export_onnx
 from pipeline.errors import WeightsError
 from pipeline.perception.networks import one_shot_file, saved
+from pipeline.perception.networks.one_shot import KIND
 from pipeline.perception.networks.one_shot_file import OneShotFile
 from pipeline.perception.networks.refiner import (
     ROUNDS,
@@ -20,13 +21,14 @@ from pipeline.perception.networks.refiner import (
     views,
 )
 from pipeline.perception.networks.running import Running
-from pipeline.perception.one_shot import OneShotModel
+from pipeline.perception.one_shot import LEAST_HEAT, Candidates, OneShotModel
 from pipeline.perception.preparation import GREY_LEVEL
 from pipeline.training import calibration
-from pipeline.training.calibration import Line
+from pipeline.training.calibration import Fit, Line
 from tests.perception.test_one_shot import by_place, frames, network
 
 NAMES = ("person", "car")
+SAID = {"shifts": ["n", 4], "sure": ["n", 1]}
 
 
 def shifting(*shifts: float) -> BoxRefiner:
@@ -43,6 +45,7 @@ def guessing(spread: float) -> BoxRefiner:
     refiner = BoxRefiner().eval()
     with torch.no_grad():
         refiner.shift.weight.normal_(std=spread)
+        refiner.sure.weight.normal_(std=spread)
     return refiner
 
 
@@ -93,7 +96,8 @@ def test_boxes_move_by_shares_of_their_size_and_never_turn_inside_out():
     there = moved(boxes, torch.tensor([[0.1, -0.1, 0, 0.5], [2.0, 0, -2, 0]]))
     assert there[0].tolist() == pytest.approx([12, 16, 30, 80])
     assert (there[:, 2:] > there[:, :2]).all()
-    assert not len(refined(BoxRefiner(), torch.zeros(1, 3, 8, 8), torch.zeros(0, 4), torch.zeros(0)))
+    nowhere, nothing = refined(BoxRefiner(), torch.zeros(1, 3, 8, 8), torch.zeros(0, 4), torch.zeros(0))
+    assert nowhere.shape == (0, 4) and nothing.shape == (0,)
 
 
 def test_a_mirrored_picture_gives_mirrored_boxes():
@@ -102,10 +106,11 @@ def test_a_mirrored_picture_gives_mirrored_boxes():
     boxes = torch.tensor([[10.0, 10, 30, 60], [100, 20, 150, 80]])
     mirror = lambda xyxy: torch.stack([160 - xyxy[:, 2], xyxy[:, 1], 160 - xyxy[:, 0], xyxy[:, 3]], dim=1)  # noqa: E731
     with torch.inference_mode():
-        there = refined(refiner, image, boxes, torch.zeros(2))
-        mirrored = refined(refiner, image.flip(3), mirror(boxes), torch.zeros(2))
+        there, sure = refined(refiner, image, boxes, torch.zeros(2))
+        mirrored, as_sure = refined(refiner, image.flip(3), mirror(boxes), torch.zeros(2))
     assert not torch.allclose(there, boxes, atol=1.0)
     assert torch.allclose(mirror(mirrored), there, atol=0.01)
+    assert torch.allclose(sure, as_sure, atol=0.01) and sure[0] != sure[1]
 
 
 def test_onnxruntime_says_what_pytorch_says():
@@ -113,14 +118,16 @@ def test_onnxruntime_says_what_pytorch_says():
     refiner = BoxRefiner()
     with torch.no_grad():
         refiner.shift.weight.normal_()
+        refiner.sure.weight.normal_()
         refiner.train()(torch.rand(8, 3, SIDE_PX, SIDE_PX) * 255)
     refiner.eval()
-    running = Running(refiner, {"shifts": ["n", 4]}, device="cpu", threads=1)
+    running = Running(refiner, SAID, device="cpu", threads=1)
     for count in (1, 7):
         seen = torch.rand(count, 3, SIDE_PX, SIDE_PX, generator=torch.Generator().manual_seed(4)) * 255
         with torch.inference_mode():
             wanted = refiner(seen)
-        assert running(seen)[0].numpy() == pytest.approx(wanted.numpy(), abs=1e-4)
+        for got, one in zip(running(seen), wanted, strict=True):
+            assert got.numpy() == pytest.approx(one.numpy(), abs=1e-4)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -130,9 +137,9 @@ def test_a_gpu_moves_boxes_where_a_processor_does():
     boxes, rows = torch.tensor([[10.0, 10, 30, 60], [100, 20, 150, 80], [-5, 40, 20, 95]]), torch.tensor([0, 1, 1])
     there = []
     for device in ("cpu", "cuda"):
-        running = Running(refiner, {"shifts": ["n", 4]}, device=device, threads=1)
-        look = lambda seen, running=running: running(seen)[0]  # noqa: E731
-        there.append(refined(look, images.to(device), boxes.to(device), rows.to(device)).cpu())
+        running = Running(refiner, SAID, device=device, threads=1)
+        found = refined(running, images.to(device), boxes.to(device), rows.to(device))
+        there.append(torch.cat([found[0], found[1][:, None]], dim=1).cpu())
     assert torch.allclose(*there, atol=0.05)
 
 
@@ -161,9 +168,10 @@ def test_every_box_of_every_frame_is_moved_in_the_pictures_own_pixels(write, siz
 
 def test_a_file_keeps_it_through_calibration_and_export_takes_the_network_alone(write, tmp_path):
     path = write(shifting(0.25, 0, 0, 0))
-    calibration.write(path, Line(2.0, 0.5), tmp_path / "calibrated.safetensors")
+    calibration.write(path, Fit(Line(2.0, 0.5)), tmp_path / "calibrated.safetensors")
     kept = one_shot_file.read(tmp_path / "calibrated.safetensors")
     assert kept.class_names == NAMES and kept.refiner.shift.bias.tolist() == [0.25, 0, 0, 0]
+    assert not kept.refiner.judges
     assert export_onnx(path, tmp_path / "one_shot.onnx", force=False)["outputs"] == ["heatmap", "box", "identity"]
     assert one_shot_file.read(write(None, "plain.safetensors")).refiner is None
 
@@ -172,6 +180,59 @@ def test_files_from_before_there_were_refiners_are_read(tmp_path):
     path = tmp_path / "old.safetensors"
     saved.save(path, "one-shot", {"classes": list(NAMES), "width": 16}, network().state_dict())
     assert one_shot_file.read(path).refiner is None
+
+
+def test_files_from_before_refiners_judged_are_read_and_say_what_they_said(write, tmp_path):
+    about, tensors = saved.load(write(shifting(0, 0.1, 0, 0.1)), KIND)
+    old = {
+        name: value for name, value in tensors.items() if not name.startswith(("refiner.sure", "refiner.heat_share"))
+    }
+    assert len(old) == len(tensors) - 3
+    saved.save(tmp_path / "old.safetensors", KIND, about, old)
+    images = torch.from_numpy(frames(1, 64, 96).images).permute(0, 3, 1, 2)
+    was, now = (
+        OneShotModel(tmp_path / name, device="cpu", threads=1).look(images, 0.3)[0]
+        for name in ("one_shot.safetensors", "old.safetensors")
+    )
+    assert len(was.score) and np.array_equal(was.score, now.score) and np.array_equal(was.xyxy, now.xyxy)
+    short = {name: value for name, value in old.items() if name != "refiner.shift.bias"}
+    saved.save(tmp_path / "short.safetensors", KIND, about, short)
+    with pytest.raises(WeightsError, match="do not fit the network"):
+        one_shot_file.read(tmp_path / "short.safetensors")
+
+
+def test_what_a_close_look_says_counts_beside_the_heatmap(write):
+    images = torch.from_numpy(frames(2, 64, 96).images).permute(0, 3, 1, 2)
+    plain = OneShotModel(write(None, "plain.safetensors"), device="cpu", threads=1)
+    judging = BoxRefiner().eval()
+    with torch.no_grad():
+        judging.sure.weight.fill_(1e-9)  # says something, and always the same
+        judging.sure.bias.fill_(-1.0)
+        judging.heat_share.fill_(0.5)
+    model = OneShotModel(write(judging), device="cpu", threads=1)
+    for before, after in zip(plain.look(images, LEAST_HEAT), model.look(images, 0.0), strict=True):
+        logit = 0.5 * np.log(before.score / (1 - before.score)) - 1.0
+        expected = np.sort(1 / (1 + np.exp(-logit)))
+        assert 0 < len(after.score) <= len(expected)
+        assert all(np.abs(expected - score).min() < 1e-4 for score in after.score)
+        least = float(np.median(after.score))
+        some = model.look(images, least)
+        assert sum(len(found.score) for found in some) > 0
+        assert all((found.score >= least).all() for found in some)
+
+
+def test_of_boxes_that_end_on_one_thing_the_surest_is_taken_and_neighbours_stay():
+    box = [[10.0, 10, 30, 60], [11, 10, 31, 60], [20, 10, 40, 60], [10, 10, 30, 60], [10, 10, 30, 60]]
+    seen = Candidates(
+        picture=torch.tensor([0, 0, 0, 0, 1]),
+        layer=torch.tensor([0, 0, 0, 1, 0]),
+        xyxy=torch.tensor(box),
+        heat=torch.tensor([0.0, 1, -1, 0, 0]),
+        look=torch.tensor([0.5, 0, 0, 0, 0]),
+        identity=torch.zeros(2, 128, 2, 2),
+    )
+    assert sorted(seen.once_each().tolist()) == [1, 2, 3, 4]
+    assert seen.picture[seen.once_each()].tolist() == [0, 0, 0, 1]
 
 
 def test_a_file_that_promises_one_and_has_none_is_refused(tmp_path):

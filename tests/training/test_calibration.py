@@ -12,11 +12,13 @@ from typer.testing import CliRunner
 
 from jobs.cli import app
 from pipeline.footage.stills import read_still
-from pipeline.perception.networks import saved
+from pipeline.perception.networks import one_shot_file, saved
 from pipeline.perception.networks.one_shot import KIND, OneShotNetwork
+from pipeline.perception.networks.one_shot_file import OneShotFile
+from pipeline.perception.networks.refiner import BoxRefiner
 from pipeline.perception.one_shot import OneShotModel
 from pipeline.training import calibration
-from pipeline.training.calibration import Judged, Line
+from pipeline.training.calibration import Fit, Judged, Line
 from pipeline.training.mot_folders import IGNORED, LabelledFrame
 from pipeline.types import COCO_CLASSES, Detections
 from tests.conftest import json_of, nightfleet
@@ -29,11 +31,29 @@ def test_the_line_that_made_scores_timid_is_found():
     rng = np.random.default_rng(0)
     chance = rng.uniform(0.01, 0.99, 20_000)
     right = rng.random(len(chance)) < chance
-    timid = 1 / (1 + np.exp(-(np.log(chance / (1 - chance)) - 3) / 5))
-    line = calibration.fit(Judged(timid, right, 0))
-    assert line.slope == pytest.approx(5, rel=0.05) and line.shift == pytest.approx(3, rel=0.05)
-    for row in Judged(timid, right, 0).moved(line).reliability():
+    timid = (np.log(chance / (1 - chance)) - 3) / 5
+    judged = Judged(np.column_stack([timid, np.zeros_like(timid)]), right, 0)
+    fit = calibration.fit(judged)
+    assert fit.heat.slope == pytest.approx(5, rel=0.05) and fit.heat.shift == pytest.approx(3, rel=0.05)
+    assert fit.heat_share == 1 and fit.look == Line(1.0, 0.0)
+    for row in judged.moved(fit).reliability():
         assert row["right"] == pytest.approx(row["mean_score"], abs=0.05)
+
+
+def test_what_heatmap_and_look_say_are_weighed_and_the_heatmap_is_right_by_itself():
+    rng = np.random.default_rng(0)
+    heat, look = rng.normal(0, 1, (2, 20_000))
+    right = rng.random(len(heat)) < 1 / (1 + np.exp(-(2 * heat + 3 * look - 1)))
+    judged = Judged(np.column_stack([heat, look]), right, 0)
+    fit = calibration.fit(judged)
+    assert fit.heat_share * fit.heat.slope == pytest.approx(2, rel=0.05) and fit.look.slope == pytest.approx(
+        3, rel=0.05
+    )
+    assert fit.heat_share * fit.heat.shift + fit.look.shift == pytest.approx(-1, rel=0.1)
+    alone = Judged(np.column_stack([fit.heat(heat), np.zeros_like(heat)]), right, 0)
+    for some in (judged.moved(fit), alone):
+        for row in some.reliability():
+            assert row["right"] == pytest.approx(row["mean_score"], abs=0.06)
 
 
 def test_boxes_are_right_once_for_each_object_of_their_class_and_excused_where_ignored(tmp_path):
@@ -55,7 +75,8 @@ def test_boxes_are_right_once_for_each_object_of_their_class_and_excused_where_i
     xyxy, score, class_id = zip(*boxes)
     found = Detections(np.array(xyxy, np.float32), np.array(score, np.float32), np.array(class_id, np.int16))
     told = []
-    judged = calibration.judge(lambda _: found, [frame], lambda *at: told.append(at))
+    logit = np.column_stack([np.log(found.score / (1 - found.score)), np.zeros(5)])
+    judged = calibration.judge(lambda _: (found, logit), [frame], lambda *at: told.append(at))
     assert dict(zip(judged.score.round(1).tolist(), judged.right.tolist())) == {
         0.6: True, 0.5: False, 0.9: False, 0.3: False
     }  # fmt: skip
@@ -77,7 +98,7 @@ def weights(tmp_path) -> Path:
 
 def test_the_network_says_the_calibrated_scores_itself_and_the_same_boxes(weights, tmp_path):
     line = Line(2.5, 1.5)
-    calibration.write(weights, line, tmp_path / "out.safetensors")
+    calibration.write(weights, Fit(line), tmp_path / "out.safetensors")
     images = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (1, 3, 64, 96), dtype=np.uint8))
     before, after = (
         OneShotModel(path, device="cpu", threads=1).look(images, 0.0)[0]
@@ -86,7 +107,31 @@ def test_the_network_says_the_calibrated_scores_itself_and_the_same_boxes(weight
     order = [np.lexsort((found.class_id, found.xyxy[:, 1], found.xyxy[:, 0])) for found in (before, after)]
     assert len(before.score) == len(after.score) > 0
     assert np.array_equal(before.xyxy[order[0]], after.xyxy[order[1]])
-    assert after.score[order[1]] == pytest.approx(line(before.score[order[0]].astype(float)), abs=2e-3)  # float16
+    was = before.score[order[0]].astype(float)
+    expected = 1 / (1 + np.exp(-line(np.log(was / (1 - was)))))
+    assert after.score[order[1]] == pytest.approx(expected, abs=2e-3)  # float16
+
+
+def test_a_judging_refiner_says_calibrated_scores_too_also_when_calibrated_again(weights, tmp_path):
+    file = one_shot_file.read(weights)
+    torch.manual_seed(2)
+    refiner = BoxRefiner().eval()
+    with torch.no_grad():
+        refiner.sure.weight.normal_(std=2.0)
+    one_shot_file.write(tmp_path / "judging.safetensors", OneShotFile(file.network, file.class_names, refiner))
+    images = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (1, 3, 64, 96), dtype=np.uint8))
+    path, first = tmp_path / "judging.safetensors", Fit(Line(2.0, 0.5), 0.7, Line(1.5, -0.4))
+    second = Fit(Line(0.5, 0.1), 1.2, Line(2.0, 0.3))
+    raw = OneShotModel(path, device="cpu", threads=1).candidates(images, 0.0)
+    expected = raw.heat, raw.look
+    for nth, fit in enumerate((first, second)):
+        calibration.write(path, fit, tmp_path / f"{nth}.safetensors")
+        path = tmp_path / f"{nth}.safetensors"
+        expected = fit.heat_share * fit.heat(expected[0]), fit.look(expected[1])
+    said = OneShotModel(path, device="cpu", threads=1).candidates(images, 0.0)
+    cell = lambda seen: np.lexsort((seen.layer.numpy(), seen.xyxy[:, 1].numpy(), seen.xyxy[:, 0].numpy()))  # noqa: E731
+    for got, want in zip((said.heat, said.look), expected, strict=True):
+        assert got.numpy()[cell(said)] == pytest.approx(want.numpy()[cell(raw)], abs=0.05)  # float16
 
 
 def test_data_that_teach_nothing_are_refused(tmp_path):

@@ -57,7 +57,7 @@ def test_it_learns_where_things_end_and_leaves_the_network_alone(weights, folder
 
 def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(weights, folder, tmp_path, monkeypatch):
     whole = run(weights, folder, RECIPE, tmp_path / "whole")
-    kill_at(monkeypatch, refiner._Run, 7)
+    kill_at(monkeypatch, refiner.RefinerRun, 7)
     with pytest.raises(KilledError):
         run(weights, folder, RECIPE, tmp_path / "killed")
     monkeypatch.undo()
@@ -108,6 +108,7 @@ def test_the_command_says_what_it_learned_from_and_its_file_runs(weights, folder
     [
         (("--precision", "half"), "--precision: expected float32 or bfloat16, got 'half'"),
         (("--data", "nowhere"), "nowhere: no such folder"),
+        (("--height", "300"), "--height: expected a multiple of 32, got 300"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_a_sentence(weights, folder, tmp_path, options, said):

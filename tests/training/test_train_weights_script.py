@@ -53,18 +53,18 @@ def test_every_call_is_one_that_the_command_line_takes(tmp_path, device):
     done, calls = called(tmp_path, tmp_path / "out", tmp_path / "clips", "yolox_nano.onnx", DEVICE=device)
     assert done.returncode == 0, done.stderr
     assert [call[1] for call in calls] == [
-        "scenes", "scenes", "scenes", "labels", "one-shot", "refiner", "scenes", "scenes", "calibrate", "embedder"
+        "scenes", "scenes", "scenes", "labels", "one-shot", "refiner", "scores", "scenes", "scenes", "calibrate",
+        "embedder",
     ]  # fmt: skip
     understood = [parsed(call) for call in calls]
     assert understood[4]["device"] == device and understood[4]["processes"] == (2 if device == "cpu" else 1)
     made = {Path(one["out"]) for one in understood}
     for one in understood:
         assert {Path(folder) for folder in one.get("data") or ()} <= made
-    trained_on, refined_on, held_beside = ({Path(folder) for folder in understood[nth]["data"]} for nth in (4, 5, 8))
-    assert refined_on == trained_on and not trained_on & held_beside
-    assert [Path(understood[nth]["weights"]).parent for nth in (5, 8)] == [
-        made_by["out"] for made_by in understood[4:6]
-    ]
+    *taught_on, held_beside = ({Path(folder) for folder in understood[nth]["data"]} for nth in (4, 5, 6, 9))
+    assert taught_on[0] == taught_on[1] == taught_on[2] and not taught_on[0] & held_beside
+    starts = [Path(understood[nth]["weights"]).parent for nth in (5, 6, 9)]
+    assert starts == [made_by["out"] for made_by in understood[4:7]]
 
 
 def test_it_says_what_it_wants(tmp_path):

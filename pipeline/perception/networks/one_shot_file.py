@@ -15,6 +15,7 @@ from pipeline.types import COCO_CLASSES
 
 _REFINER = "refiner."
 """What the names of the refiner's tensors begin with."""
+_OF_JUDGING = ("sure.weight", "sure.bias", "heat_share")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -50,7 +51,10 @@ def read(path: Path | str) -> OneShotFile:
     network = OneShotNetwork(len(class_names), int(about["width"]))
     refiner = BoxRefiner() if about.get("refiner") else None
     if refiner is not None:
-        saved.fill(refiner, _of_refiner(tensors), path)
+        said = _of_refiner(tensors)
+        if not any(name.startswith("sure.") for name in said):  # from before refiners judged
+            said |= {name: value for name, value in refiner.state_dict().items() if name in _OF_JUDGING}
+        saved.fill(refiner, said, path)
         tensors = {name: value for name, value in tensors.items() if not name.startswith(_REFINER)}
         refiner.eval()
     saved.fill(network, tensors, path)

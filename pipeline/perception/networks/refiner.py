@@ -1,8 +1,10 @@
-"""The box refiner: looks again, closely, at each box that was found, and moves its sides to where the thing ends.
+"""The box refiner: looks again, closely, at each box that was found: where does the thing end, and is there one?
 
 A box read off a map with cells of 4 pixels is a pixel or two wrong, which is a tenth of somebody 15 pixels wide. What
 lies in and around the box, enlarged to 48 x 48, shows its sides (Cai and Vasconcelos 2018, "Cascade R-CNN", section 3;
-Gidaris and Komodakis 2016, "Attend Refine Repeat"); after a first move a second look sees it better placed.
+Gidaris and Komodakis 2016, "Attend Refine Repeat"); after a first move a second look sees it better placed. The last
+look also says how well the box then fits something (Jiang et al. 2018, "IoU-Net"; Wu et al. 2020, "IoU-aware
+single-stage object detector"): a map of middles takes lamp posts for people, and a close look does not.
 """
 
 from __future__ import annotations
@@ -29,12 +31,15 @@ _CHANNELS = ((3, 32, 2), (32, 48, 2), (48, 64, 1), (64, 64, 1), (64, 96, 2))
 """Channels in and out, and the stride, of each convolution."""
 _HIDDEN = 128
 
-Look = Callable[[torch.Tensor], torch.Tensor]
-"""Views (N, 3, SIDE_PX, SIDE_PX) to shifts (N, 4)."""
+Look = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""Views (N, 3, SIDE_PX, SIDE_PX) to shifts (N, 4) and logits (N, 1)."""
 
 
 class BoxRefiner(nn.Module):
-    """Five convolutions and two linear layers, 0.58 million weights."""
+    """Five convolutions and three linear layers, 0.58 million weights.
+
+    heat_share  (1,): how much of what the heatmap says of a box counts beside what the look says, in logits
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,14 +49,24 @@ class BoxRefiner(nn.Module):
         self.shift = nn.Linear(_HIDDEN, 4)
         nn.init.zeros_(self.shift.weight)  # begins by leaving boxes where they are
         nn.init.zeros_(self.shift.bias)
+        self.sure = nn.Linear(_HIDDEN, 1)
+        nn.init.zeros_(self.sure.weight)  # and leaves it to the heatmap what they are worth
+        nn.init.zeros_(self.sure.bias)
+        self.register_buffer("heat_share", torch.ones(1))
 
-    def forward(self, views: torch.Tensor) -> torch.Tensor:
-        """Turn views (N, 3, SIDE_PX, SIDE_PX) RGB in [0, 255] into shifts (N, 4) of left, top, right and bottom.
+    @property
+    def judges(self) -> bool:
+        """Whether it says anything of how well boxes fit: one that only learned to move them says 0 of each."""
+        return bool(self.sure.weight.any())
 
-        A shift is a share of the box's width or height.
+    def forward(self, views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn views (N, 3, SIDE_PX, SIDE_PX) RGB in [0, 255] into shifts (N, 4) and logits (N, 1).
+
+        Shifts are of left, top, right and bottom, shares of the box's width or height; the logit says how well the box
+        fits something once it is moved.
         """
-        features = self.features((views - GREY_LEVEL) / _SPREAD)
-        return self.shift(self.hidden(torch.flatten(features, 1)))
+        seen = self.hidden(torch.flatten(self.features((views - GREY_LEVEL) / _SPREAD), 1))
+        return self.shift(seen), self.sure(seen)
 
 
 def views(images: torch.Tensor, xyxy: torch.Tensor, image_row: torch.Tensor) -> torch.Tensor:
@@ -76,18 +91,24 @@ def moved(xyxy: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
     return torch.cat([middle - half, middle + half], dim=1)
 
 
-def refined(look: Look, images: torch.Tensor, xyxy: torch.Tensor, image_row: torch.Tensor) -> torch.Tensor:
-    """Return boxes (N, 4) where ROUNDS looks move them. Arguments as `views` takes them.
+def refined(
+    look: Look, images: torch.Tensor, xyxy: torch.Tensor, image_row: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return boxes (N, 4) where ROUNDS looks move them, and the logits (N,) of the last look.
 
-    Each look is the mean of what is seen and of what is seen in a mirror.
+    Arguments as `views` takes them. Each look is the mean of what is seen and of what is seen in a mirror.
     """
+    sure = torch.zeros(len(xyxy), device=xyxy.device)
     if not len(xyxy):
-        return xyxy
+        return xyxy, sure
     for _ in range(ROUNDS):
         seen = views(images, xyxy, image_row)
-        left, top, right, bottom = look(seen.flip(3)).unbind(1)
-        xyxy = moved(xyxy, (look(seen) + torch.stack([-right, top, -left, bottom], dim=1)) / 2)
-    return xyxy
+        shifts, own = look(seen)
+        mirrored, other = look(seen.flip(3))
+        left, top, right, bottom = mirrored.unbind(1)
+        xyxy = moved(xyxy, (shifts + torch.stack([-right, top, -left, bottom], dim=1)) / 2)
+        sure = (own + other)[:, 0] / 2
+    return xyxy, sure
 
 
 def _convolution(n_in: int, n_out: int, stride: int) -> nn.Sequential:
