@@ -58,10 +58,12 @@ class Shift:
 def config_digest(config: FleetConfig, camera: CameraConfig) -> str:
     """Return the digest of everything in the configuration that shapes a camera's rows.
 
-    Lines and zones are not in it: they are applied when the lake is asked, so moving a line redoes nothing. The version
-    of saved states is: what a nightfleet that can no longer read them finds is redone, not refused.
+    Lines and zones are not in it: they are applied when the lake is asked, so moving a line redoes nothing. Versions of
+    saved states and of the tracker's code are: what a nightfleet finds whose states it can no longer read, or that it
+    would track otherwise, is redone, not refused and not mixed.
     """
-    version = [tracklets.STATE_VERSION, *([camera_motion.STATE_VERSION] if camera.moving else [])]
+    version = [tracklets.STATE_VERSION, tracklets.ROWS_VERSION]
+    version += [camera_motion.STATE_VERSION] if camera.moving else []
     return digest(config.detector_for(camera), config.models.embedder, config.tracker, _shape(camera), version)
 
 

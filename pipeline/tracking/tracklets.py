@@ -31,6 +31,9 @@ NOBODY = np.zeros(0, np.int64)
 
 STATE_VERSION = 2
 """Raised by one whenever saved bytes change their meaning."""
+ROWS_VERSION = 1
+"""Raised by one with every change of the code that makes other rows of the same detections, so that tracks are made
+anew: from detections that were kept, or from the footage."""
 
 
 class CameraTracking:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from pipeline import config
 from pipeline.execution import plan
 from pipeline.tracking import tracklets
@@ -82,9 +84,10 @@ def test_a_segment_whose_file_is_gone_still_hands_its_state_on():
     assert shift_of(second, third, ledger={"gate-other": moved}).units[0].inherits_from is None, "it is the same file"
 
 
-def test_units_are_made_anew_once_saved_states_mean_something_else(monkeypatch):
+@pytest.mark.parametrize("version", ["STATE_VERSION", "ROWS_VERSION"])
+def test_units_are_made_anew_once_saved_states_or_tracks_mean_something_else(monkeypatch, version):
     before = plan.config_digest(FLEET, GATE)
-    monkeypatch.setattr(tracklets, "STATE_VERSION", tracklets.STATE_VERSION + 1)
+    monkeypatch.setattr(tracklets, version, getattr(tracklets, version) + 1)
     assert plan.config_digest(FLEET, GATE) != before
 
 
