@@ -20,7 +20,7 @@ from scipy.optimize import minimize
 from pipeline import boxes
 from pipeline.footage.stills import read_still
 from pipeline.perception.networks import one_shot_file
-from pipeline.perception.one_shot import OneShotModel
+from pipeline.perception.one_shot import LEAST_HEAT, OneShotModel
 from pipeline.training.mot_folders import IGNORED, LabelledFrame
 from pipeline.training.views import cover
 from pipeline.types import Detections
@@ -52,6 +52,11 @@ class Judged:
         """Their scores (N,) in [0, 1]."""
         return 1 / (1 + np.exp(-self.logit.sum(axis=1)))
 
+    @property
+    def looked(self) -> bool:
+        """Whether a close look said anything of them."""
+        return bool(self.logit[:, 1].any())
+
     def reliability(self) -> list[dict[str, float]]:
         """Return a row for each range of scores: from, to, boxes, mean score and the share that is right."""
         rows, score = [], self.score
@@ -63,10 +68,13 @@ class Judged:
         return rows
 
     def moved(self, fit: Fit) -> Judged:
-        """Return the same boxes with calibrated scores."""
-        heat = fit.heat_share * fit.heat(self.logit[:, 0])
-        look = fit.look(self.logit[:, 1]) if self.logit[:, 1].any() else np.zeros(len(heat))
-        return Judged(np.column_stack([heat, look]), self.right, self.missed)
+        """Return the same boxes with calibrated scores, without those that nobody then looks at."""
+        heat = fit.heat(self.logit[:, 0])
+        if not self.looked:
+            return Judged(np.column_stack([heat, self.logit[:, 1]]), self.right, self.missed)
+        seen = _worth_a_look(heat)
+        both = np.column_stack([fit.heat_share * heat, fit.look(self.logit[:, 1])])
+        return Judged(both[seen], self.right[seen], self.missed + int(self.right[~seen].sum()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,9 @@ class Fit:
     """The calibrated logit of a box is heat_share * heat(its own) + look(its own).
 
     heat  makes of the heatmap's logit one that is right where nobody looks closely
+
+    heat_share and look are fitted to boxes that the night looks at: among all others, which are many and of which
+    heatmap and look say the same, what tells right from wrong would drown.
     """
 
     heat: Line
@@ -142,11 +153,17 @@ def fit(judged: Judged) -> Fit:
     """Fit by maximum likelihood, with Platt's targets, which are never quite 0 or 1."""
     (slope,), shift = _regressed(judged.logit[:, :1], judged.right)
     alone = Line(slope, shift)
-    if not judged.logit[:, 1].any():
+    if not judged.looked:
         return Fit(alone)
-    (of_heat, of_look), rest = _regressed(judged.logit, judged.right)
+    seen = _worth_a_look(alone(judged.logit[:, 0]))
+    (of_heat, of_look), rest = _regressed(judged.logit[seen], judged.right[seen])
     heat_share = of_heat / slope
     return Fit(alone, heat_share, Line(of_look, rest - heat_share * shift))
+
+
+def _worth_a_look(heat: np.ndarray) -> np.ndarray:
+    """Return which calibrated logits (N,) of the heatmap the night takes a close look at, (N,) bool."""
+    return heat >= np.log(LEAST_HEAT / (1 - LEAST_HEAT))
 
 
 def _regressed(logit: np.ndarray, right: np.ndarray) -> tuple[tuple[float, ...], float]:
