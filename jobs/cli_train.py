@@ -227,9 +227,7 @@ def scores(
 
     recipe = job.RefinerRecipe(steps, pictures, (height, width), rate, seed, precision)
     with TrainingProgress(quiet=as_json) as shown:
-        result = job.train_refiner(
-            weights, data, out, recipe, device=device, threads=threads, resume=resume, tell=shown, judging=True
-        )
+        result = job.train_scores(weights, data, out, recipe, device=device, threads=threads, resume=resume, tell=shown)
     printing.emit(result, as_json, _trained)
 
 

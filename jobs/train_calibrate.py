@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.perception.device import resolve_device, settle
+from pipeline.perception.one_shot import LEAST_HEAT
 from pipeline.training import calibration
 from pipeline.training.mot_folders import read_folders
 
@@ -31,7 +33,12 @@ def calibrate(
             f"{len(judged.right)}; give data that are labelled with the network's classes, or more of them"
         )
     fit = calibration.fit(judged)
-    if min(fit.heat.slope, fit.heat_share, fit.look.slope) <= 0:
+    if math.isnan(fit.heat_share):
+        raise UserError(
+            f"{where}: of what the heatmap says {LEAST_HEAT:g} or more of, expected boxes that are right and some that "
+            "are wrong; give more data that are labelled with the network's classes"
+        )
+    if not min(fit.heat.slope, fit.heat_share, fit.look.slope) > 0:
         raise UserError(f"{where}: higher scores are no more often right there; give data labelled as it was trained")
     calibration.write(weights, fit, out)
     return {

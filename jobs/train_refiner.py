@@ -13,7 +13,18 @@ from pipeline.training.refiner import RefinerRecipe
 from pipeline.training.stepping import Step, check_options
 
 
-def train_refiner(
+def train_refiner(weights: Path, data: list[Path], out: Path, recipe: RefinerRecipe, **how) -> dict:
+    """Teach a new refiner to move boxes; arguments as `_train` takes them."""
+    return _train(refiner.train, weights, data, out, recipe, **how)
+
+
+def train_scores(weights: Path, data: list[Path], out: Path, recipe: RefinerRecipe, **how) -> dict:
+    """Teach the refiner that `weights` has to judge boxes; arguments as `_train` takes them."""
+    return _train(scores.train, weights, data, out, recipe, **how)
+
+
+def _train(
+    train: Callable[..., Path],
     weights: Path,
     data: list[Path],
     out: Path,
@@ -23,11 +34,8 @@ def train_refiner(
     threads: int,
     resume: bool,
     tell: Callable[[Step], None],
-    judging: bool = False,
 ) -> dict:
     """Train on every labelled sequence under `data`; returns where the weights are and on what they were trained.
-
-    `judging` teaches the refiner that `weights` has how well boxes fit; otherwise a new one learns to move them.
 
     Raises TruthError where a folder cannot be read, WeightsError and UserError as `training.refiner.train` does.
     """
@@ -39,7 +47,6 @@ def train_refiner(
         raise UserError(f"{', '.join(map(str, data))}: holds no box that is to be found; give other --data")
     device = resolve_device(device, "--device")
     settle(threads)
-    train = scores.train if judging else refiner.train
     path = train(weights, labelled, recipe, out, device=device, resume=resume, tell=tell)
     return {
         "weights": str(path),

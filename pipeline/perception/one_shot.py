@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.nn import functional
-from torchvision.ops import batched_nms
+from torchvision.ops import nms
 
 from pipeline.perception.frames import DeviceFrames
 from pipeline.perception.networks import one_shot_file
@@ -25,7 +25,7 @@ LONGEST_PX = 1024
 MAX_FRAMES = 4
 """Frames run at a time: bounds memory."""
 LEAST_HEAT = 0.1
-"""Nobody looks closely at a place of which the heatmap says less, however low the scores that are wanted."""
+"""Where boxes are judged, a place of which the heatmap says less is not looked at, however low a score is wanted."""
 SAME_IOU = 0.6
 """Of boxes of a class that overlap so much the surest is taken: two peaks may lead to the same thing."""
 
@@ -39,6 +39,7 @@ class Candidates:
     xyxy      (N, 4)  float32, pixels of the frames
     heat      (N,)    float32, logits: what the heatmap says of their middles
     look      (N,)    float32, logits: what a close look says of them; 0 where nobody judges
+    score     (N,)    float32, in [0, 1]: what follows from both
     identity  (T, 128, h, w): what lies in each cell looks like
     """
 
@@ -47,18 +48,17 @@ class Candidates:
     xyxy: torch.Tensor
     heat: torch.Tensor
     look: torch.Tensor
+    score: torch.Tensor
     identity: torch.Tensor
-
-    @property
-    def score(self) -> torch.Tensor:
-        """How sure each is, (N,) in [0, 1]."""
-        return torch.sigmoid(self.heat + self.look)
 
     def once_each(self) -> torch.Tensor:
         """Return rows (M,), picture by picture: of those of a class that are one thing's, only the surest."""
-        n_layers = int(self.layer.max()) + 1 if len(self.layer) else 1
-        rows = batched_nms(self.xyxy, self.score, self.picture * n_layers + self.layer, SAME_IOU)
-        return rows[torch.sort(self.picture[rows], stable=True).indices]
+        taken = []
+        # One by one: batched_nms moves each group away from the others, and rounds boxes by where they then lie.
+        for picture, layer in torch.unique(torch.stack([self.picture, self.layer], dim=1), dim=0):
+            rows = ((self.picture == picture) & (self.layer == layer)).nonzero()[:, 0]
+            taken.append(rows[nms(self.xyxy[rows], self.score[rows], SAME_IOU)])
+        return torch.cat(taken) if taken else torch.zeros_like(self.picture)
 
 
 class OneShotModel:
@@ -85,7 +85,7 @@ class OneShotModel:
         found: list[Detections] = []
         self._seen, self._identity = images, []
         for part in images.split(MAX_FRAMES) if len(images) else ():
-            seen = self.candidates(part, min_score)
+            seen = self.candidates(part, LEAST_HEAT if self._judges else min_score)
             self._identity += list(seen.identity.half())
             rows = self.taken(seen)
             rows = rows[seen.score[rows] >= min_score]
@@ -101,18 +101,19 @@ class OneShotModel:
         xyxy, score, layer = (getattr(seen, name)[rows].cpu().numpy() for name in ("xyxy", "score", "layer"))
         return Detections(xyxy.astype(np.float32), score.astype(np.float32), self._class_id[layer])
 
-    def candidates(self, images: torch.Tensor, min_score: float) -> Candidates:
-        """Return all in a few frames (T, 3, H, W) uint8 RGB that may be worth `min_score`, refined and judged."""
+    def candidates(self, images: torch.Tensor, min_heat: float) -> Candidates:
+        """Return what the heatmap gives `min_heat` in a few frames (T, 3, H, W) uint8 RGB, refined and judged."""
         shown, factor_xy = fitted(images)
         heat, box, identity = self._run(shown)
-        read = peaks(torch.sigmoid(heat), box, min(min_score, LEAST_HEAT) if self._judges else min_score)
+        read = peaks(torch.sigmoid(heat), box, min_heat)
         xyxy, look = read.xyxy / factor_xy.repeat(2).to(read.xyxy), torch.zeros_like(read.score)
         for row, image in enumerate(images if self._refiner else ()):  # one by one: 4K takes 100 MB as numbers
             mine = read.picture == row
             here = torch.zeros(int(mine.sum()), device=xyxy.device)
             xyxy[mine], look[mine] = refined(self._refiner, image[None].float(), xyxy[mine], here)
-        heat = self._heat_share * torch.logit(read.score, 1e-6)
-        return Candidates(read.picture, read.layer, xyxy, heat, look, identity)
+        heat = self._heat_share * heat[read.picture, read.layer, read.row, read.column]
+        score = torch.sigmoid(heat + look) if self._judges else read.score
+        return Candidates(read.picture, read.layer, xyxy, heat, look, score, identity)
 
     def looks(self, images: torch.Tensor, xyxy: np.ndarray, frame_row: np.ndarray) -> np.ndarray:
         """Return how boxes (N, 4) of frames `frame_row` (N,) look: (N, 128) float32 of unit length.
@@ -120,8 +121,9 @@ class OneShotModel:
         It is read where a box's middle lies. Frames that were just looked at are not looked at again.
         """
         if self._seen is not images:
-            parts = [self._run(fitted(part)[0])[2] for part in images.split(MAX_FRAMES)]
-            self._seen, self._identity = images, [cells.half() for identity in parts for cells in identity]
+            self._seen, self._identity = images, []
+            for part in images.split(MAX_FRAMES) if len(images) else ():
+                self._identity += list(self._run(fitted(part)[0])[2].half())
         factor_xy = fitted_factor(*images.shape[2:])
         vectors = np.zeros((len(xyxy), EMBEDDING_DIM), np.float32)
         middle = torch.from_numpy((xyxy[:, :2] + xyxy[:, 2:]) / 2).float() * factor_xy / STRIDE
@@ -138,7 +140,8 @@ class OneShotDetector:
     """A one-shot network as a detector. Stateless between frames, so one serves every camera.
 
     about    what it is, in words
-    doubles  a middle is one peak, so of one class nothing is proposed twice, however much two people overlap
+    doubles  of one class nothing is proposed twice: a middle is one peak, and of peaks that end on one thing the surest
+             is taken
     """
 
     doubles = "across classes"

@@ -8,6 +8,7 @@ who runs the networks need know of them; the heatmap is calibrated by itself too
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -150,12 +151,17 @@ def judge(look: Look, frames: Sequence[LabelledFrame], told: Callable[[int, int]
 
 
 def fit(judged: Judged) -> Fit:
-    """Fit by maximum likelihood, with Platt's targets, which are never quite 0 or 1."""
+    """Fit by maximum likelihood, with Platt's targets, which are never quite 0 or 1.
+
+    `heat_share` is NaN where a refiner judges, but all that the night would look at is right, or all of it wrong.
+    """
     (slope,), shift = _regressed(judged.logit[:, :1], judged.right)
     alone = Line(slope, shift)
     if not judged.looked:
         return Fit(alone)
     seen = _worth_a_look(alone(judged.logit[:, 0]))
+    if judged.right[seen].all() or not judged.right[seen].any():
+        return Fit(alone, math.nan)
     (of_heat, of_look), rest = _regressed(judged.logit[seen], judged.right[seen])
     heat_share = of_heat / slope
     return Fit(alone, heat_share, Line(of_look, rest - heat_share * shift))

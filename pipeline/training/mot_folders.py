@@ -71,7 +71,7 @@ class LabelledData:
 
     sequences: tuple[LabelledSequence, ...]
     n_identities: int
-    root: tuple[int, ...] = ()
+    root: tuple[int, ...]
 
     def even_weights(self) -> np.ndarray:
         """Return for each picture of `frames` (N,) how often it comes up where those of every folder do as often."""
@@ -107,7 +107,7 @@ def read_folders(roots: list[Path]) -> LabelledData:
 
 def data_digest(data: LabelledData) -> str:
     """Return the digest of all labels, and of each picture's path and size on disk."""
-    content = hashlib.blake2b(digest_size=16)
+    content = hashlib.blake2b(repr(data.root).encode(), digest_size=16)
     for frame in data.frames():
         content.update(f"{frame.path} {frame.path.stat().st_size} {frame.world}\n".encode())
         for column in (frame.xyxy, frame.class_id, frame.identity, frame.visibility):

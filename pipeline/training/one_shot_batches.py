@@ -53,6 +53,8 @@ class Batches(Generic[Made]):
             often[frame.world] += float(weight)
         self._worlds = sorted(self._by_world)
         counts = np.array([often[world] for world in self._worlds])
+        if weights is not None:  # a world of a single picture is drawn once where others are drawn twice
+            counts *= np.array([2 / min(2, len(self._by_world[world])) for world in self._worlds])
         self._share = counts / counts.sum()
         self._made = made
         self._n_pictures = n_pictures

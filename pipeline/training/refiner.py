@@ -153,6 +153,7 @@ class RefinerRun(stepping.Run):
     """The refiner and all that changes beside it while it is trained."""
 
     changing = ("refiner", "average", "optimiser")
+    teaches = "moving"
     losses = ("iou_loss_before", "iou_loss", "shift", "loss")
 
     def __init__(self, weights: Path, data: LabelledData, recipe: RefinerRecipe, device: str) -> None:
@@ -163,19 +164,22 @@ class RefinerRun(stepping.Run):
         self.refiner = self.start(weights).to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.refiner).requires_grad_(False)
         self.optimiser = torch.optim.AdamW(self.refiner.parameters(), lr=recipe.rate, weight_decay=WEIGHT_DECAY)
-        self.batches = self.batches_of(data)
+        size = {"n_pictures": recipe.pictures, "size_hw": recipe.size_hw, "seed": recipe.seed, "share": Share()}
+        self.batches = Batches(data.frames(), self.shown, weights=self.how_often(data), **size)
         whose = file_digest(weights, "a network saved by `nightfleet train one-shot`")
-        self.signature = digest(ALGORITHM_VERSION, type(self).__name__, asdict(recipe), whose, data_digest(data))
+        self.signature = digest(ALGORITHM_VERSION, self.teaches, asdict(recipe), whose, data_digest(data))
 
     def start(self, weights: Path) -> BoxRefiner:
         """Return what to begin with."""
         return BoxRefiner()
 
-    def batches_of(self, data: LabelledData) -> Batches:
-        """Return what to learn from."""
-        recipe = self.recipe
-        size = {"n_pictures": recipe.pictures, "size_hw": recipe.size_hw, "seed": recipe.seed, "share": Share()}
-        return Batches(data.frames(), wrong_boxes, **size)
+    def shown(self, samples: list[Sample], rng: np.random.Generator) -> WrongBoxes:
+        """Return a batch of samples."""
+        return wrong_boxes(samples, rng)
+
+    def how_often(self, data: LabelledData) -> np.ndarray | None:
+        """Return how often pictures come up, as Batches takes it."""
+        return None
 
     def step(self) -> dict[str, float]:
         """Learn from the next batch; returns the losses before it."""
@@ -186,7 +190,7 @@ class RefinerRun(stepping.Run):
             return dict.fromkeys(self.losses, 0.0)
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.rate * rate_share(step, self.recipe.steps, WARM_UP_SHARE)
-        loss, parts = self.loss(batch, step)
+        loss, parts = self.loss(batch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.refiner.parameters(), GRADIENT_LIMIT)
@@ -194,7 +198,7 @@ class RefinerRun(stepping.Run):
         stepping.follow(self.average, self.refiner, step)
         return parts
 
-    def loss(self, batch: WrongBoxes, step: int) -> tuple[torch.Tensor, dict[str, float]]:
+    def loss(self, batch: WrongBoxes) -> tuple[torch.Tensor, dict[str, float]]:
         """Return the loss of a batch, and its parts as numbers: those of `losses`."""
         images, shown, wanted, row = (getattr(batch, name).to(self.device) for name in batch.__slots__)
         shifts, _ = self.look(images, shown, row)

@@ -22,11 +22,9 @@ from pipeline.perception.networks.peaks import peaks
 from pipeline.perception.networks.refiner import BoxRefiner, moved, views
 from pipeline.training import refiner
 from pipeline.training.mot_folders import IGNORED, LabelledData
-from pipeline.training.one_shot_batches import Batches
 from pipeline.training.one_shot_samples import Sample
 from pipeline.training.refiner import RefinerRecipe, RefinerRun, wrong_boxes
 from pipeline.training.stepping import Step
-from pipeline.training.together import Share
 
 LOOKED_SHARE = 1 / 3
 """Share of a batch's pictures whose peaks are shown: the network takes its time over a picture."""
@@ -104,19 +102,18 @@ def targets(
         fit = box_iou(there, true).max(dim=1).values
         fit = torch.where(fit >= FIT_IOU, fit, 0)
     if len(ignored):
-        low, high = (side(shown[:, None, axes], ignored[None, :, axes]) for side, axes in _SIDES)
+        low = torch.maximum(shown[:, None, :2], ignored[None, :, :2])
+        high = torch.minimum(shown[:, None, 2:], ignored[None, :, 2:])
         common = (high - low).clamp(min=0).prod(dim=2)
         area = (shown[:, 2:] - shown[:, :2]).prod(dim=1).clamp(min=1e-6)
         known = (common / area[:, None] < IGNORED_SHARE).all(dim=1) | (fit >= MOVED_FROM_IOU)
     return wanted, aims, fit, known
 
 
-_SIDES = ((torch.maximum, slice(0, 2)), (torch.minimum, slice(2, 4)))
-
-
 class _Run(RefinerRun):
     """The same refiner, learning more."""
 
+    teaches = "judging"
     losses = ("iou_loss_before", "iou_loss", "shift", "score", "loss")
 
     def __init__(self, weights: Path, data: LabelledData, recipe: RefinerRecipe, device: str) -> None:
@@ -129,13 +126,15 @@ class _Run(RefinerRun):
             raise WeightsError(f"{weights}: has no box refiner to teach; train one with `nightfleet train refiner`")
         return self.file.refiner
 
-    def batches_of(self, data: LabelledData) -> Batches:
-        """Show the pictures of every folder of data as often."""
-        recipe = self.recipe
-        size = {"n_pictures": recipe.pictures, "size_hw": recipe.size_hw, "seed": recipe.seed, "share": Share()}
-        return Batches(data.frames(), pictures, weights=data.even_weights(), **size)
+    def shown(self, samples: list[Sample], rng: np.random.Generator) -> Pictures:
+        """Return a batch of samples."""
+        return pictures(samples, rng)
 
-    def loss(self, batch: Pictures, step: int) -> tuple[torch.Tensor, dict[str, float]]:
+    def how_often(self, data: LabelledData) -> np.ndarray:
+        """Show the pictures of every folder of data as often."""
+        return data.even_weights()
+
+    def loss(self, batch: Pictures) -> tuple[torch.Tensor, dict[str, float]]:
         """Add to the loss of the shifts that of the logits."""
         images, shown, row = (getattr(batch, name).to(self.device) for name in ("images", "shown", "image_row"))
         proposed, where = self._proposed(images[: max(1, round(LOOKED_SHARE * len(images)))])

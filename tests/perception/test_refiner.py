@@ -11,6 +11,7 @@ from pipeline.errors import WeightsError
 from pipeline.perception.networks import one_shot_file, saved
 from pipeline.perception.networks.one_shot import KIND
 from pipeline.perception.networks.one_shot_file import OneShotFile
+from pipeline.perception.networks.peaks import peaks
 from pipeline.perception.networks.refiner import (
     ROUNDS,
     SIDE_PX,
@@ -21,7 +22,7 @@ from pipeline.perception.networks.refiner import (
     views,
 )
 from pipeline.perception.networks.running import Running
-from pipeline.perception.one_shot import LEAST_HEAT, Candidates, OneShotModel
+from pipeline.perception.one_shot import LEAST_HEAT, Candidates, OneShotModel, fitted
 from pipeline.perception.preparation import GREY_LEVEL
 from pipeline.training import calibration
 from pipeline.training.calibration import Fit, Line
@@ -206,19 +207,31 @@ def test_what_a_close_look_says_counts_beside_the_heatmap(write):
     plain = OneShotModel(write(None, "plain.safetensors"), device="cpu", threads=1)
     judging = BoxRefiner().eval()
     with torch.no_grad():
-        judging.sure.weight.fill_(1e-9)  # says something, and always the same
-        judging.sure.bias.fill_(-1.0)
+        judging.sure.weight[0, 0] = 1e-6  # says something, and nearly always the same
+        judging.sure.bias.fill_(1.0)
         judging.heat_share.fill_(0.5)
-    model = OneShotModel(write(judging), device="cpu", threads=1)
-    for before, after in zip(plain.look(images, LEAST_HEAT), model.look(images, 0.0), strict=True):
-        logit = 0.5 * np.log(before.score / (1 - before.score)) - 1.0
-        expected = np.sort(1 / (1 + np.exp(-logit)))
-        assert 0 < len(after.score) <= len(expected)
-        assert all(np.abs(expected - score).min() < 1e-4 for score in after.score)
-        least = float(np.median(after.score))
-        some = model.look(images, least)
-        assert sum(len(found.score) for found in some) > 0
-        assert all((found.score >= least).all() for found in some)
+    path = write(judging)
+    assert one_shot_file.read(path).refiner.judges
+    model = OneShotModel(path, device="cpu", threads=1)
+    least = 0.6
+    for before, after in zip(plain.look(images, LEAST_HEAT), model.look(images, least), strict=True):
+        logit = 0.5 * np.log(before.score / (1 - before.score)) + 1.0
+        expected = 1 / (1 + np.exp(-logit))
+        assert (before.score < least).any() and 0 < len(after.score) <= (expected >= least).sum()
+        assert (after.score >= least).all()
+        assert all(np.abs(expected - score).min() < 1e-3 for score in after.score)
+    for found in model.look(images, 0.0):  # and however little is asked for, nobody looks below
+        assert (found.score > 1 / (1 + np.exp(-(0.5 * np.log(LEAST_HEAT / (1 - LEAST_HEAT)) + 0.99)))).all()
+
+
+def test_scores_of_a_file_that_judges_nothing_are_the_heatmaps_own(write):
+    images = torch.from_numpy(frames(1, 64, 96).images).permute(0, 3, 1, 2)
+    path = write(shifting(0, 0.1, 0, 0.1))
+    outputs = {name: ["n", "channels", "rows", "columns"] for name in ("heat", "box", "identity")}
+    network = Running(one_shot_file.read(path).network, outputs, device="cpu", threads=1)
+    heat, box, _ = network(fitted(images)[0])
+    read, model = peaks(torch.sigmoid(heat), box, 0.3), OneShotModel(path, device="cpu", threads=1)
+    assert np.array_equal(np.sort(model.look(images, 0.3)[0].score), np.sort(read.score.numpy()))
 
 
 def test_of_boxes_that_end_on_one_thing_the_surest_is_taken_and_neighbours_stay():
@@ -227,12 +240,42 @@ def test_of_boxes_that_end_on_one_thing_the_surest_is_taken_and_neighbours_stay(
         picture=torch.tensor([0, 0, 0, 0, 1]),
         layer=torch.tensor([0, 0, 0, 1, 0]),
         xyxy=torch.tensor(box),
-        heat=torch.tensor([0.0, 1, -1, 0, 0]),
-        look=torch.tensor([0.5, 0, 0, 0, 0]),
+        heat=torch.zeros(5),
+        look=torch.zeros(5),
+        score=torch.tensor([0.6, 0.7, 0.3, 0.5, 0.5]),
         identity=torch.zeros(2, 128, 2, 2),
     )
     assert sorted(seen.once_each().tolist()) == [1, 2, 3, 4]
     assert seen.picture[seen.once_each()].tolist() == [0, 0, 0, 1]
+    none = torch.zeros(0, dtype=torch.int64)
+    nothing = Candidates(
+        none, none, torch.zeros(0, 4), none.float(), none.float(), none.float(), torch.zeros(2, 128, 2, 2)
+    )
+    assert nothing.once_each().tolist() == []
+
+
+def test_what_is_taken_does_not_hang_on_where_in_a_batch_a_picture_lies():
+    generator = torch.Generator().manual_seed(0)
+    place = torch.rand(200, 2, generator=generator) * 3800
+    one = torch.cat([place, place + torch.tensor([15.0, 40.0])], dim=1)
+    shift = 15 * (1 - 2 * 0.6 / 1.6) + 0.01 * (torch.rand(200, generator=generator) - 0.5)  # an overlap of 0.6, nearly
+    other = one + torch.stack([shift, torch.zeros(200), shift, torch.zeros(200)], dim=1)
+    xyxy = torch.stack([one, other], dim=1)  # (200, 2, 4)
+    kept = []
+    for picture, layer in ((0, 0), (3, 4)):
+        full = lambda value: torch.full((2,), value)  # noqa: E731
+        kept.append(
+            [
+                len(
+                    Candidates(
+                        full(picture), full(layer), pair, torch.zeros(2), torch.zeros(2), torch.tensor([0.9, 0.8]),
+                        torch.zeros(4, 128, 1, 1),
+                    ).once_each()
+                )
+                for pair in xyxy
+            ]
+        )  # fmt: skip
+    assert kept[0] == kept[1] and len(set(kept[0])) == 2
 
 
 def test_a_file_that_promises_one_and_has_none_is_refused(tmp_path):

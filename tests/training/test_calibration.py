@@ -134,6 +134,46 @@ def test_a_judging_refiner_says_calibrated_scores_too_also_when_calibrated_again
         assert got.numpy()[cell(said)] == pytest.approx(want.numpy()[cell(raw)], abs=0.05)  # float16
 
 
+def test_where_nothing_worth_a_look_is_right_the_look_is_not_fitted():
+    rng = np.random.default_rng(0)
+    heat, look = rng.normal(-6, 0.5, 1000), rng.normal(0, 1, 1000)
+    judged = Judged(np.column_stack([heat, look]), rng.random(1000) < 0.03, 0)
+    assert np.isnan(calibration.fit(judged).heat_share)
+
+
+def test_the_command_calibrates_a_refiner_that_judges(weights, tmp_path):
+    file = one_shot_file.read(weights)
+    refiner = BoxRefiner().eval()
+    torch.manual_seed(2)
+    with torch.no_grad():
+        refiner.sure.weight.normal_(std=500.0)  # noise looks much the same everywhere
+        file.network.heat.weight.mul_(2000)
+    judging = tmp_path / "judging.safetensors"
+    one_shot_file.write(judging, OneShotFile(file.network, file.class_names, refiner))
+    folder = tmp_path / "data" / "s0"
+    write_sequence(folder, seed=0, n_frames=2)
+    model = OneShotModel(judging, device="cpu", threads=1)
+    rows = []
+    for number in (1, 2):
+        noise = np.random.default_rng(number).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+        cv2.imwrite(str(folder / "img1" / f"{number:06d}.jpg"), noise)
+        picture = torch.from_numpy(read_still(folder / "img1" / f"{number:06d}.jpg"))[None].permute(0, 3, 1, 2)
+        seen = model.candidates(picture, calibration.LEAST_SCORE)
+        sure = model.taken(seen)
+        truth = sum((said - said.mean()) / said.std() for said in (seen.look[sure], seen.heat[sure]))
+        for nth, row in enumerate(sure[truth.argsort(descending=True)[: len(sure) // 3]].tolist()):
+            x1, y1, x2, y2 = seen.xyxy[row].tolist()
+            rows.append(f"{number},{nth + 1},{x1},{y1},{x2 - x1},{y2 - y1},1,{1 + int(seen.layer[row])},1")
+    (folder / "gt" / "gt.txt").write_text("\n".join(rows) + "\n")
+    line = ("--data", tmp_path / "data", "--out", tmp_path / "c.safetensors", "--json")
+    done = nightfleet("train", "calibrate", judging, *line)
+    assert done.returncode == 0, done.stderr
+    result = json_of(done)
+    kept = one_shot_file.read(result["out"]).refiner
+    assert result["look_slope"] > 0 and kept.judges
+    assert float(kept.heat_share) == pytest.approx(result["heat_share"], rel=1e-2)
+
+
 def test_data_that_teach_nothing_are_refused(tmp_path):
     weights = tmp_path / "w.safetensors"  # sees nothing at all
     saved.save(weights, KIND, {"classes": ["person", "car"], "width": 64}, OneShotNetwork(2).state_dict())

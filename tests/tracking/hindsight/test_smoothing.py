@@ -158,15 +158,16 @@ def test_how_wrong_boxes_are_shows_in_their_jitter(jitter, wanted):
     assert share == pytest.approx([wanted], abs=0.1)
 
 
-def test_exact_boxes_stay_and_jittery_ones_are_smoothed():
-    rng = np.random.default_rng(2)
-    true = places_of(rng, 0.0)
-    for jitter, left in ((1.0, 0.95), (5.0, 0.6)):
-        shown = true + np.where(np.arange(4) == 0, rng.normal(0, jitter, (400, 1, 1)), 0)
-        shown[..., 1] += rng.normal(0, jitter, (400, 1))
-        shown[..., 3] += rng.normal(0, jitter, (400, 1))
-        way = smoothing.smooth(shown, np.ones((400, 1)), np.ones((400, 1), bool))
-        assert np.abs(way - true)[10:, 0, 0].mean() < left * np.abs(shown - true)[10:, 0, 0].mean()
+def test_exact_boxes_keep_to_a_sharp_turn_and_jittery_ones_are_smoothed_as_ever():
+    """Somebody walks on, turns on the spot and walks back, at a twentieth of the height a frame."""
+    elapsed, seen = np.ones((80, 1)), np.ones((80, 1), bool)
+    true = boxes_of(np.minimum(5.0 * np.arange(80), 5.0 * (80 - np.arange(80)))[:, None])
+    as_tracked = lambda boxes: smoothing.smooth_numpy(boxes, elapsed, seen, 1.0, np.ones(1))  # noqa: E731
+    off = lambda way: np.abs(way - true)[35:45, 0, 0].mean()  # noqa: E731
+    assert off(smoothing.smooth(true, elapsed, seen)) < 0.6 * off(as_tracked(true))
+    jittery = true.copy()
+    jittery[..., [0, 1, 3]] += np.random.default_rng(2).normal(0, HEIGHT / 15, (80, 1, 3))
+    np.testing.assert_array_equal(smoothing.smooth(jittery, elapsed, seen), as_tracked(jittery))
 
 
 def test_only_four_boxes_in_a_row_and_in_even_time_tell_how_wrong_they_are():
