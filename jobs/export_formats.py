@@ -266,7 +266,9 @@ def _exact(values: np.ndarray) -> np.ndarray:
 
 def _xywh(xyxy: np.ndarray) -> np.ndarray:
     """Return corners (N, 4) float32 as left, top, width, height, from which they come back the same."""
-    return np.round(box.xyxy_to_xywh(_exact(xyxy)), 12)
+    xywh = box.xyxy_to_xywh(_exact(xyxy))
+    xywh[:, 2:] = np.round(xywh[:, 2:], 12)  # a difference has digits that mean nothing; the corner has none
+    return xywh
 
 
 def _world(homography: np.ndarray | None, xyxy: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from jobs import export_formats
 from jobs.evaluate import evaluate_mot, evaluate_mtmc
 from jobs.export import export
 from jobs.search_filters import parse
+from pipeline import boxes
 from pipeline.errors import UserError
 from pipeline.evaluation.formats import read_mot, read_mtmc, read_seqinfo
 from pipeline.evaluation.tracklet_json import read_tracklets
@@ -210,3 +211,12 @@ def test_the_command(lake, tmp_path):
     assert "2 boxes were made up" in told.stdout
     refused = nightfleet("export", "mot", lake, tmp_path / "third", "--cameras", "gat")
     assert refused.returncode == 2 and "did you mean 'gate'?" in refused.stderr
+
+
+def test_boxes_come_back_from_their_text_the_same_also_a_hair_beside_the_picture():
+    rng = np.random.default_rng(0)
+    xyxy = np.sort(rng.uniform(-20, 2000, (20_000, 2, 2)), axis=1).reshape(-1, 4).astype(np.float32)
+    xyxy[::2, 1] = -rng.uniform(1e-7, 1e-3, 10_000)
+    texts = [[repr(float(value)) for value in row] for row in export_formats._xywh(xyxy)]
+    back = boxes.xywh_to_xyxy(np.array(texts, np.float64)).astype(np.float32)
+    np.testing.assert_array_equal(back, xyxy)
