@@ -7,24 +7,24 @@ from pathlib import Path
 
 from pipeline.errors import UserError
 from pipeline.perception.device import resolve_device, settle
-from pipeline.training import refiner, scores
 from pipeline.training.mot_folders import IGNORED, read_folders
-from pipeline.training.refiner import RefinerRecipe
+from pipeline.training.refiner import RefinerRecipe, RefinerRun, train
+from pipeline.training.scores import JudgeRun
 from pipeline.training.stepping import Step, check_options
 
 
 def train_refiner(weights: Path, data: list[Path], out: Path, recipe: RefinerRecipe, **how) -> dict:
     """Teach a new refiner to move boxes; arguments as `_train` takes them."""
-    return _train(refiner.train, weights, data, out, recipe, **how)
+    return _train(RefinerRun, weights, data, out, recipe, **how)
 
 
 def train_scores(weights: Path, data: list[Path], out: Path, recipe: RefinerRecipe, **how) -> dict:
     """Teach the refiner that `weights` has to judge boxes; arguments as `_train` takes them."""
-    return _train(scores.train, weights, data, out, recipe, **how)
+    return _train(JudgeRun, weights, data, out, recipe, **how)
 
 
 def _train(
-    train: Callable[..., Path],
+    kind: type[RefinerRun],
     weights: Path,
     data: list[Path],
     out: Path,
@@ -47,7 +47,7 @@ def _train(
         raise UserError(f"{', '.join(map(str, data))}: holds no box that is to be found; give other --data")
     device = resolve_device(device, "--device")
     settle(threads)
-    path = train(weights, labelled, recipe, out, device=device, resume=resume, tell=tell)
+    path = train(kind, weights, labelled, recipe, out, device=device, resume=resume, tell=tell)
     return {
         "weights": str(path),
         "sequences": len(labelled.sequences),

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -81,27 +82,6 @@ class WrongBoxes:
 
 
 def train(
-    weights: Path,
-    data: LabelledData,
-    recipe: RefinerRecipe,
-    out: Path,
-    *,
-    device: str,
-    resume: bool,
-    tell: Callable[[Step], None],
-) -> Path:
-    """Train a refiner for the one-shot network of a file, into the folder `out`; returns the file with both.
-
-    log.csv, TensorBoard's files and checkpoint.pt lie beside it. A run that was killed and is
-    resumed gives the weights of one that was not, on the same machine.
-
-    Raises WeightsError where `weights` is no such file, UserError where it lies where the result is to be written, and
-    as training.one_shot.train does.
-    """
-    return lead(RefinerRun, weights, data, recipe, out, device=device, resume=resume, tell=tell)
-
-
-def lead(
     kind: type[RefinerRun],
     weights: Path,
     data: LabelledData,
@@ -112,7 +92,14 @@ def lead(
     resume: bool,
     tell: Callable[[Step], None],
 ) -> Path:
-    """Train as `train` does, whatever this kind of run teaches the refiner."""
+    """Teach a refiner what this kind of run teaches, into the folder `out`; returns the file with it and its network.
+
+    log.csv, TensorBoard's files and checkpoint.pt lie beside it. A run that was killed and is
+    resumed gives the weights of one that was not, on the same machine.
+
+    Raises WeightsError where `weights` is no file that such a run can begin with, UserError where it lies where the
+    result is to be written, and as training.one_shot.train does.
+    """
     made = out / WEIGHTS_NAME
     if made.resolve() == Path(weights).resolve():
         raise UserError(f"{out}: the network with its refiner would be written over {weights}; give another --out")
@@ -141,20 +128,24 @@ def wrong_boxes(samples: list[Sample], rng: np.random.Generator) -> WrongBoxes:
 def loss_of(shown: torch.Tensor, shifts: torch.Tensor, wanted: torch.Tensor) -> tuple[torch.Tensor, dict[str, float]]:
     """Return the loss of shifts (N, 4) that should take boxes `shown` to `wanted` (N, 4), and its parts as numbers."""
     size = (shown[:, 2:] - shown[:, :2]).repeat(1, 2)
-    missed = (1 - iou_of(shown + shifts * size, wanted)).mean()
+    missed = (1 - _iou(shown + shifts * size, wanted)).mean()
     shift = functional.smooth_l1_loss(shifts, (wanted - shown) / size, beta=SHIFT_BEND)
     loss = missed + SHIFT_WEIGHT * shift
-    before = (1 - iou_of(shown, wanted)).mean()
+    before = (1 - _iou(shown, wanted)).mean()
     parts = {"iou_loss_before": before, "iou_loss": missed, "shift": shift, "loss": loss}
     return loss, {name: float(value.detach()) for name, value in parts.items()}
 
 
 class RefinerRun(stepping.Run):
-    """The refiner and all that changes beside it while it is trained."""
+    """A new refiner that learns to move boxes, and all that changes beside it.
+
+    teaches  what, in a word: another kind of run cannot go on with this one
+    losses   names of what `loss` says
+    """
 
     changing = ("refiner", "average", "optimiser")
-    teaches = "moving"
-    losses = ("iou_loss_before", "iou_loss", "shift", "loss")
+    teaches: ClassVar[str] = "moving"
+    losses: ClassVar[tuple[str, ...]] = ("iou_loss_before", "iou_loss", "shift", "loss")
 
     def __init__(self, weights: Path, data: LabelledData, recipe: RefinerRecipe, device: str) -> None:
         torch.manual_seed(recipe.seed)
@@ -217,7 +208,7 @@ class RefinerRun(stepping.Run):
         one_shot_file.write(path, OneShotFile(self.file.network, self.file.class_names, self.average))
 
 
-def iou_of(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+def _iou(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     """Return the overlap (N,) of boxes (N, 4) with boxes (N, 4), row by row."""
     common = (torch.minimum(one[:, 2:], other[:, 2:]) - torch.maximum(one[:, :2], other[:, :2])).clamp(min=0).prod(1)
     areas = sum((boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(1) for boxes in (one, other))

@@ -8,7 +8,6 @@ shown as often: a few real pictures weigh as much as many rendered ones, since t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +19,9 @@ from torchvision.ops import box_iou
 from pipeline.errors import WeightsError
 from pipeline.perception.networks.peaks import peaks
 from pipeline.perception.networks.refiner import BoxRefiner, moved, views
-from pipeline.training import refiner
 from pipeline.training.mot_folders import IGNORED, LabelledData
 from pipeline.training.one_shot_samples import Sample
-from pipeline.training.refiner import RefinerRecipe, RefinerRun, wrong_boxes
-from pipeline.training.stepping import Step
+from pipeline.training.refiner import RefinerRecipe, RefinerRun, loss_of, wrong_boxes
 
 LOOKED_SHARE = 1 / 3
 """Share of a batch's pictures whose peaks are shown: the network takes its time over a picture."""
@@ -55,23 +52,6 @@ class Pictures:
     image_row: torch.Tensor
     true: tuple[torch.Tensor, ...]
     ignored: tuple[torch.Tensor, ...]
-
-
-def train(
-    weights: Path,
-    data: LabelledData,
-    recipe: RefinerRecipe,
-    out: Path,
-    *,
-    device: str,
-    resume: bool,
-    tell: Callable[[Step], None],
-) -> Path:
-    """Train the refiner of a file to judge, into the folder `out`; returns the file with both.
-
-    As training.refiner.train. Raises WeightsError where `weights` holds no refiner.
-    """
-    return refiner.lead(_Run, weights, data, recipe, out, device=device, resume=resume, tell=tell)
 
 
 def pictures(samples: list[Sample], rng: np.random.Generator) -> Pictures:
@@ -110,8 +90,8 @@ def targets(
     return wanted, aims, fit, known
 
 
-class _Run(RefinerRun):
-    """The same refiner, learning more."""
+class JudgeRun(RefinerRun):
+    """The refiner of a file, which learns to judge and goes on learning to move boxes."""
 
     teaches = "judging"
     losses = ("iou_loss_before", "iou_loss", "shift", "score", "loss")
@@ -149,7 +129,7 @@ class _Run(RefinerRun):
             wanted[mine], aims[mine], fit[mine], known[mine] = found
         moves, parts = 0 * shifts.sum(), {}
         if aims.any():
-            moves, parts = refiner.loss_of(shown[aims], shifts[aims], wanted[aims])
+            moves, parts = loss_of(shown[aims], shifts[aims], wanted[aims])
         each = functional.binary_cross_entropy_with_logits(sure[:, 0], fit, reduction="none")
         score = (each * known).sum() / known.sum().clamp(min=1)
         loss = moves + score

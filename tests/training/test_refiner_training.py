@@ -14,21 +14,14 @@ from pipeline.errors import UserError
 from pipeline.perception.networks import one_shot_file
 from pipeline.perception.networks.one_shot import OneShotNetwork
 from pipeline.perception.networks.one_shot_file import OneShotFile
-from pipeline.training import refiner, stepping
+from pipeline.training import stepping
 from pipeline.training.mot_folders import IGNORED, read_folders
 from pipeline.training.one_shot_samples import Sample
-from pipeline.training.refiner import WRONG_BOXES, RefinerRecipe, train, wrong_boxes
+from pipeline.training.refiner import WRONG_BOXES, RefinerRecipe, RefinerRun, train, wrong_boxes
 from tests.conftest import json_of, nightfleet
-from tests.training.labelled import KilledError, kill_at, write_sequence
+from tests.training.labelled import KilledError, kill_at
 
 RECIPE = RefinerRecipe(steps=12, pictures=2, size_hw=(64, 96), rate=0.002, seed=5, precision="float32")
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    for number in range(2):
-        write_sequence(tmp_path / "data" / f"s{number}", seed=number, n_frames=3)
-    return tmp_path / "data"
 
 
 @pytest.fixture
@@ -40,7 +33,8 @@ def weights(tmp_path) -> Path:
 
 def run(weights, folder, recipe, out, *, resume=False, tell=lambda step: None) -> dict[str, torch.Tensor]:
     torch.set_num_threads(1)
-    return load_file(train(weights, read_folders([folder]), recipe, out, device="cpu", resume=resume, tell=tell))
+    how = {"device": "cpu", "resume": resume, "tell": tell}
+    return load_file(train(RefinerRun, weights, read_folders([folder]), recipe, out, **how))
 
 
 def test_it_learns_where_things_end_and_leaves_the_network_alone(weights, folder, tmp_path, monkeypatch):
@@ -57,7 +51,7 @@ def test_it_learns_where_things_end_and_leaves_the_network_alone(weights, folder
 
 def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(weights, folder, tmp_path, monkeypatch):
     whole = run(weights, folder, RECIPE, tmp_path / "whole")
-    kill_at(monkeypatch, refiner.RefinerRun, 7)
+    kill_at(monkeypatch, RefinerRun, 7)
     with pytest.raises(KilledError):
         run(weights, folder, RECIPE, tmp_path / "killed")
     monkeypatch.undo()

@@ -16,24 +16,16 @@ from pipeline.perception.networks import one_shot_file
 from pipeline.perception.networks.one_shot import OneShotNetwork
 from pipeline.perception.networks.one_shot_file import OneShotFile
 from pipeline.perception.networks.refiner import BoxRefiner, refined
-from pipeline.training import refiner, scores
 from pipeline.training.mot_folders import IGNORED, read_folders
 from pipeline.training.one_shot_batches import Batches
 from pipeline.training.one_shot_samples import Sample
-from pipeline.training.refiner import WRONG_BOXES, RefinerRecipe
-from pipeline.training.scores import AIMLESS_BOXES, pictures, targets
+from pipeline.training.refiner import WRONG_BOXES, RefinerRecipe, RefinerRun, train
+from pipeline.training.scores import AIMLESS_BOXES, JudgeRun, pictures, targets
 from pipeline.training.together import Share
 from tests.conftest import json_of, nightfleet
 from tests.training.labelled import KilledError, kill_at, write_sequence
 
 RECIPE = RefinerRecipe(steps=12, pictures=3, size_hw=(64, 96), rate=0.002, seed=5, precision="float32")
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    for number in range(2):
-        write_sequence(tmp_path / "data" / f"s{number}", seed=number, n_frames=3)
-    return tmp_path / "data"
 
 
 @pytest.fixture
@@ -48,10 +40,12 @@ def weights(tmp_path) -> Path:
     return tmp_path / "w.safetensors"
 
 
-def run(weights, folder, recipe, out, *, resume=False, tell=lambda step: None) -> dict[str, torch.Tensor]:
+def run(
+    weights, folder, recipe, out, *, kind=JudgeRun, resume=False, tell=lambda step: None
+) -> dict[str, torch.Tensor]:
     torch.set_num_threads(1)
-    made = scores.train(weights, read_folders([folder]), recipe, out, device="cpu", resume=resume, tell=tell)
-    return load_file(made)
+    how = {"device": "cpu", "resume": resume, "tell": lambda step: None}
+    return load_file(train(kind, weights, read_folders([folder]), recipe, out, **how))
 
 
 def test_it_tells_things_from_nothing_and_leaves_the_network_alone(weights, folder, tmp_path):
@@ -74,7 +68,7 @@ def test_it_tells_things_from_nothing_and_leaves_the_network_alone(weights, fold
 
 def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(weights, folder, tmp_path, monkeypatch):
     whole = run(weights, folder, RECIPE, tmp_path / "whole")
-    kill_at(monkeypatch, scores._Run, 7)
+    kill_at(monkeypatch, JudgeRun, 7)
     with pytest.raises(KilledError):
         run(weights, folder, RECIPE, tmp_path / "killed")
     monkeypatch.undo()
@@ -83,8 +77,7 @@ def test_a_killed_and_resumed_run_gives_the_weights_of_one_that_was_not(weights,
     with pytest.raises(
         UserError, match="other settings or other data"
     ):  # what learns to move boxes is another training
-        args = (weights, read_folders([folder]), RECIPE, tmp_path / "killed")
-        refiner.train(*args, device="cpu", resume=True, tell=lambda step: None)
+        run(weights, folder, RECIPE, tmp_path / "killed", kind=RefinerRun, resume=True)
     resumed = run(weights, folder, RECIPE, tmp_path / "killed", resume=True)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
